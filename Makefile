@@ -1,0 +1,56 @@
+# The two commands of a newcomer are `make demo` and `make test`. Everything runs in .venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+UV := $(BIN)/python -m uv
+
+.PHONY: help demo test test-unit lint docs lock bench clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: .venv/.demo ## Caption a few clips through Kafka and Ray Serve on this machine, and end.
+	@$(BIN)/python -m serve_app.demo
+
+test: .venv/.dev ## Run the whole suite; needs no Docker and no Java (the broker comes with the packages).
+	@$(BIN)/pytest
+
+test-unit: .venv/.dev ## Run the tests that need no broker and no Ray.
+	@$(BIN)/pytest tests/unit
+
+lint: .venv/.dev ## Check style, types and generated files.
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m serve_app.reference --check
+
+docs: .venv/.dev ## Write docs/configuration.md, the JSON Schemas and the AsyncAPI document anew.
+	@$(BIN)/python -m serve_app.reference --write
+
+lock: .venv/.dev ## Resolve requirements/*.txt and the broker's jars anew.
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra embedded pyproject.toml requirements/build.in -o requirements/demo.txt
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra embedded --extra dev -c requirements/demo.txt pyproject.toml requirements/build.in -o requirements/dev.txt
+	@$(BIN)/python -m consumers.jars --lock
+
+bench: .venv/.dev ## Run the benchmarks of docs/benchmarks.md that need no other decoders.
+	@$(BIN)/python benchmarks/overhead.py && $(BIN)/python benchmarks/pipeline.py
+
+clean: ## Remove the environment and everything made here.
+	@rm -rf .venv .capstream .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/.uv:
+	@test -n "$(PYTHON)" || { echo "capstream needs Python 3.11, 3.12 or 3.13: install one, or say make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)"; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv || { echo "uv could not be installed into .venv: is the package index reachable?"; exit 1; }
+	@touch $@
+
+.venv/.demo: requirements/demo.txt pyproject.toml | .venv/.uv
+	@test -e .venv/.dev || $(UV) pip sync -q --require-hashes --python $(BIN)/python requirements/demo.txt
+	@$(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt pyproject.toml | .venv/.uv
+	@$(UV) pip sync -q --require-hashes --python $(BIN)/python requirements/dev.txt
+	@$(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@touch $@ .venv/.demo

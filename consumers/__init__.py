@@ -1,0 +1,1 @@
+"""The Kafka side: records, ledger, settlement and the embedded broker."""

@@ -1,0 +1,118 @@
+"""The consumer as a Serve deployment: started, watched and drained with the application.
+
+The Kafka loop runs in a thread of its own; records are worked on as tasks of the replica's event loop.
+A loop that dies takes the process with it at once: half dead, it would keep its partitions by heartbeat
+while nobody works on them. Kafka then delivers the work again, to a replica that lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from consumers.clients import client_config
+from consumers.dispatch import Attempts, Dispatcher, Target
+from consumers.ends import Ends
+from consumers.flow import Flow, FlowLimits
+from consumers.kafka import connect
+from consumers.ledger import Ticket
+from consumers.records import InputRecord, Marks, Names, OutputRecord
+from consumers.runner import Pace, Runner
+from consumers.topics import ensure_topics
+from serve_app.errors import Failure
+from serve_app.schema import Captioned, CaptionRequest
+from serve_app.settings import ConsumerSettings, Settings
+
+log = logging.getLogger("ray.serve")
+
+MIB = 1024 * 1024
+LOOP_DIED = 70
+# Any: what a handle's call is said to return has no one type.
+Answer = Callable[[Any, float], Awaitable[Captioned | Failure]]
+
+
+def flow_of(settings: ConsumerSettings) -> Flow:
+    """The bounds of what one replica holds."""
+    limits = FlowLimits(settings.max_in_flight, int(settings.max_in_flight_mib * MIB), settings.resume_share)
+    return Flow(limits)
+
+
+@serve.deployment(name="Consumer")
+class Consumer:
+    """One member of the consumer group."""
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self,
+        settings: Settings,
+        decoder: DeploymentHandle[Any],
+        broker: DeploymentHandle[Any] | None,
+        answer: Answer,
+    ) -> None:
+        if broker is not None:
+            await broker.ready.remote()
+        if settings.topics.create:
+            for warning in await asyncio.to_thread(
+                ensure_topics, client_config(settings.broker), settings.topics
+            ):
+                log.warning(warning)
+        own = settings.consumer
+        self._settings = own
+        self._decoder = decoder
+        self._answer = answer
+        self._name = serve.get_replica_context().replica_id.unique_id
+        self._loop = asyncio.get_running_loop()
+        self._ends = Ends(client_config(settings.broker))
+        target = Target(
+            Names(settings.topics.captions, settings.topics.dead_letters),
+            Marks(settings.config_hash(), self._name),
+        )
+        attempts = Attempts(own.max_attempts, own.retry_initial_s, own.retry_max_s)
+        self._dispatcher = Dispatcher(self._call, self._finish, attempts, target)
+        pace = Pace(own.settle_interval_ms / 1000)
+        self._runner = Runner(connect(settings), flow_of(own), self._start, pace, time.monotonic)
+        self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
+        self._thread.start()
+
+    async def _call(self, request: CaptionRequest) -> Captioned | Failure:
+        return await self._answer(self._decoder.caption.remote(request), self._settings.record_timeout_s)
+
+    def _start(self, work: list[tuple[Ticket, InputRecord]]) -> None:
+        self._loop.call_soon_threadsafe(self._dispatcher.start, work)
+
+    def _finish(self, ticket: Ticket, outputs: tuple[OutputRecord, ...]) -> None:
+        self._runner.finish(ticket, outputs)
+
+    def _run(self) -> None:
+        try:
+            self._runner.run()
+        except Exception:
+            log.exception("the Kafka loop died, and this process with it")
+            logging.shutdown()
+            os._exit(LOOP_DIED)
+
+    async def status(self) -> dict[str, object]:
+        """State of this replica, as :class:`serve_app.deployments.ingress.ConsumerStatus` shows it."""
+        ends = await asyncio.to_thread(self._ends.of, self._runner.partitions)
+        return {"replica": self._name, **self._runner.snapshot(ends)}
+
+    async def check_health(self) -> None:
+        """Raise when the Kafka loop is dead or was silent for too long."""
+        silent_s = time.monotonic() - self._runner.beat
+        if not self._thread.is_alive():
+            raise RuntimeError("the Kafka loop is dead")
+        if silent_s > self._settings.stale_after_s:
+            raise RuntimeError(f"the Kafka loop was silent for {silent_s:.0f} s")
+
+    async def __del__(self) -> None:
+        self._runner.pause_for_good()
+        await self._dispatcher.drain(self._settings.drain_timeout_s)
+        self._runner.stop()
+        await asyncio.to_thread(self._thread.join)

@@ -1,0 +1,39 @@
+"""Where partitions end, asked of the broker by a client of its own: the consumer's is busy polling."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from consumers.clients import ClientConfig
+from consumers.ledger import Partition
+
+log = logging.getLogger(__name__)
+
+ASK_TIMEOUT_S = 5.0
+
+
+class Ends:
+    """Reads end offsets."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._admin = AdminClient(dict(config), logger=log)
+
+    def of(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """The offset after the last committed record of each; one that does not answer is left out."""
+        ask = {TopicPartition(p.topic, p.number): OffsetSpec.latest() for p in partitions}
+        if not ask:
+            return {}
+        futures = self._admin.list_offsets(
+            ask, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ASK_TIMEOUT_S
+        )
+        found = {}
+        for tp, future in futures.items():
+            try:
+                found[Partition(tp.topic, tp.partition)] = int(future.result(ASK_TIMEOUT_S).offset)
+            except (KafkaException, TimeoutError) as error:
+                log.warning("no end of %s-%d: %s", tp.topic, tp.partition, error)
+        return found

@@ -1,0 +1,238 @@
+"""What a Kafka record means, and what becomes of it: values in, values out, no I/O.
+
+A request's value is a JSON object (``capstream.request/v1``), a bare URL, a JSON string that holds a
+URL, or a JSON list of chat messages. Each ends as one caption record or one dead letter.
+
+A dead letter keeps key, value and headers of the request byte for byte; what happened is told in
+added headers: the names of Kafka Connect's error handler (``__connect.errors.*``, text values) and
+``capstream.*``. Headers that an earlier failure left are replaced, not repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from pydantic import ValidationError
+
+from serve_app.errors import Failure, RequestInvalidError, ResultTooLargeError
+from serve_app.schema import (
+    REQUEST_SCHEMA,
+    Captioned,
+    CaptionRecord,
+    CaptionRequest,
+    Origin,
+)
+
+CONNECT = "__connect.errors."
+OWN = "capstream."
+MAX_MESSAGE_CHARS = 1000
+URL_SHAPE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """A record as it was read. ``timestamp_ms`` is since the epoch, ``None`` if the record has none."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value."""
+        return len(self.key or b"") + len(self.value or b"")
+
+    @property
+    def id(self) -> str:
+        """Name of the record where its request gives none: topic-partition-offset."""
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRecord:
+    """A record to be produced."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    if_too_large: Callable[[], OutputRecord] | None = field(default=None, compare=False, repr=False)
+    """What to produce instead where the broker finds this one too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The topics that results go to."""
+
+    captions: str
+    dead_letters: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What stands on every result: the settings and the consumer replica that made it."""
+
+    config_hash: str
+    consumer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a record that failed is told about."""
+
+    failure: Failure
+    attempts: int
+    request_id: str
+    marks: Marks
+
+
+def parse(value: bytes | None) -> CaptionRequest:
+    """Read a request's value; ``RequestInvalidError`` says what is wrong with it."""
+    if value is None:
+        raise RequestInvalidError("the record is a tombstone: it has no value")
+    text = _text(value).strip()
+    if not text:
+        raise RequestInvalidError("the value is empty: a JSON object, a URL or a list of messages is needed")
+    if text[0] not in '{["':
+        return _bare(text)
+    return _validated(_decoded(text))
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise RequestInvalidError(
+            f"the value is not UTF-8 text: byte 0x{value[error.start]:02x} at {error.start} of {len(value)}"
+        ) from error
+
+
+def _bare(text: str) -> CaptionRequest:
+    if URL_SHAPE.fullmatch(text) is None:
+        raise RequestInvalidError(
+            "the value is neither JSON nor a URL (scheme:…, no spaces); it starts with " + repr(text[:20])
+        )
+    return _validated({"url": text})
+
+
+def _decoded(text: str) -> object:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise RequestInvalidError(f"the value is not JSON: {error}") from error
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _validated(data: object) -> CaptionRequest:
+    if isinstance(data, list):
+        data = {"messages": data}
+    elif isinstance(data, str):
+        return _bare(data.strip())
+    schema = data.get("schema", REQUEST_SCHEMA) if isinstance(data, dict) else None
+    if schema != REQUEST_SCHEMA:
+        raise RequestInvalidError(
+            f"schema {str(schema)[:60]!r} is not known here: this reads {REQUEST_SCHEMA!r}"
+        )
+    try:
+        return CaptionRequest.model_validate(data)
+    except ValidationError as error:
+        raise RequestInvalidError(_described(error)) from error
+
+
+def _described(error: ValidationError) -> str:
+    # Inputs are left out unless they are numbers: a URL among them may carry credentials.
+    parts = []
+    for item in error.errors(include_url=False, include_context=False)[:3]:
+        path = ".".join(str(step) for step in item["loc"])
+        found = item["input"]
+        shown = f" (found {found!r})" if isinstance(found, int | float) else ""
+        parts.append(f"{path}: {item['msg']}{shown}" if path else f"{item['msg']}{shown}")
+    return "; ".join(parts)
+
+
+def caption_record(
+    record: InputRecord, request: CaptionRequest, captioned: Captioned, attempts: int, marks: Marks
+) -> CaptionRecord:
+    """Tie a caption to the record that asked for it."""
+    origin = Origin(
+        topic=record.topic, partition=record.partition, offset=record.offset, timestamp_ms=record.timestamp_ms
+    )
+    return CaptionRecord(
+        id=request.id or record.id,
+        request=origin,
+        attempts=attempts,
+        config_hash=marks.config_hash,
+        metadata=request.metadata,
+        **{name: getattr(captioned, name) for name in Captioned.model_fields},
+    )
+
+
+def caption_output(record: InputRecord, caption: CaptionRecord, names: Names, marks: Marks) -> OutputRecord:
+    """Make the record for the captions topic: the request's key, JSON, and headers to filter by."""
+    headers = tuple(
+        (OWN + name, text.encode())
+        for name, text in (("id", caption.id), ("schema", caption.schema_), ("consumer", marks.consumer))
+    )
+    value = caption.model_dump_json(by_alias=True).encode()
+    failure = Failure.of(
+        ResultTooLargeError(f"the caption record has {len(value)} bytes, too many for the topic")
+    )
+    verdict = Verdict(failure, caption.attempts, caption.id, marks)
+    return OutputRecord(
+        names.captions, record.key, value, headers, partial(dead_letter, record, verdict, names)
+    )
+
+
+def dead_letter(record: InputRecord, verdict: Verdict, names: Names) -> OutputRecord:
+    """Make the record for the dead letter topic: the request as it came, and why it ended there."""
+    told = _told(record, verdict)
+    kept = tuple((name, value) for name, value in record.headers if name not in dict(told))
+    return OutputRecord(
+        names.dead_letters,
+        record.key,
+        record.value,
+        kept + told,
+        partial(_bare_letter, record, verdict, names),
+    )
+
+
+def _bare_letter(record: InputRecord, verdict: Verdict, names: Names) -> OutputRecord:
+    # The request as it came, with what is told about it, exceeds the topic's record size. It still
+    # stands on its own topic, at the place that the headers name.
+    note = ((OWN + "value_omitted_bytes", str(record.size).encode()),)
+    return OutputRecord(names.dead_letters, record.key, None, _told(record, verdict) + note)
+
+
+def _told(record: InputRecord, verdict: Verdict) -> Headers:
+    failure = verdict.failure
+    message = failure.message[:MAX_MESSAGE_CHARS]
+    told = {
+        CONNECT + "topic": record.topic,
+        CONNECT + "partition": str(record.partition),
+        CONNECT + "offset": str(record.offset),
+        CONNECT + "stage": failure.stage,
+        CONNECT + "class.name": f"serve_app.{failure.stage}",
+        CONNECT + "exception.class.name": failure.error_class,
+        CONNECT + "exception.message": message,
+        CONNECT + "exception.stacktrace": f"{failure.error_class}: {message}",
+        OWN + "id": verdict.request_id,
+        OWN + "family": failure.family,
+        OWN + "attempts": str(verdict.attempts),
+        OWN + "config_hash": verdict.marks.config_hash,
+        OWN + "consumer": verdict.marks.consumer,
+        OWN + "first_seen_ms": str(record.timestamp_ms if record.timestamp_ms is not None else -1),
+    }
+    return tuple((name, text.encode()) for name, text in told.items())

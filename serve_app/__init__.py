@@ -1,0 +1,1 @@
+"""The Serve application: fetch, decode and caption videos."""

@@ -1,0 +1,45 @@
+"""The composition root: ``serve run configs/serve.yaml`` calls :func:`build`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ray.serve import Application
+
+from consumers.broker_deployment import Broker
+from consumers.deployment import Consumer
+from serve_app.config import settings_from
+from serve_app.deployments.calls import answer
+from serve_app.deployments.captioner import BuildEngine, Captioner
+from serve_app.deployments.decoder import Decoder, Prepare
+from serve_app.deployments.ingress import Ingress
+from serve_app.driver import refuse_bad_driver_config
+from serve_app.engines.table import build_engine
+from serve_app.preparation import Preparation
+from serve_app.settings import EmbeddedBroker, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the deployments are made of; benchmarks put in parts that do nothing."""
+
+    prepare: Callable[[Settings], Prepare] = Preparation
+    engine: BuildEngine = build_engine
+
+
+def build(args: dict[str, Any]) -> Application:
+    """Build the application from the ``args`` of a Serve YAML; ``SettingsError`` refuses bad ones."""
+    refuse_bad_driver_config()
+    return compose(settings_from(args, os.environ))
+
+
+def compose(settings: Settings, parts: Parts = Parts()) -> Application:
+    """Tie the deployments together; replica counts and resources are the Serve YAML's."""
+    captioner = Captioner.bind(settings.captioner, parts.engine)
+    decoder = Decoder.bind(settings, captioner, parts.prepare)
+    broker = Broker.bind(settings) if isinstance(settings.broker, EmbeddedBroker) else None
+    consumer = Consumer.bind(settings, decoder, broker, answer)
+    return Ingress.bind(settings, decoder, consumer)

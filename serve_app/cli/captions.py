@@ -1,0 +1,64 @@
+"""``capstream caption``: one video, here and now, without Kafka and Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from pathlib import Path
+
+import click
+
+from serve_app.cli.context import settings_of, url_of
+from serve_app.schema import Captioned, CaptionRecord, CaptionRequest
+from serve_app.settings import Settings
+
+
+@click.command()
+@click.argument("source", metavar="FILE|URL")
+@click.option("--json", "as_json", is_flag=True, help="The whole record.")
+@click.option("--prompt", help="Replaces the task's own prompt.")
+@click.pass_obj
+def caption(config_path: Path | None, source: str, *, as_json: bool, prompt: str | None) -> None:
+    """Caption one video with the settings' sampling and engine, in this process."""
+    request = CaptionRequest(id=str(uuid.uuid4()), url=url_of(source), prompt=prompt)
+    record = asyncio.run(_captioned(settings_of(config_path), request))
+    click.echo(record.model_dump_json(by_alias=True, indent=2) if as_json else record.caption)
+
+
+async def _captioned(settings: Settings, request: CaptionRequest) -> CaptionRecord:
+    from serve_app.engines.protocol import Prompt  # noqa: PLC0415  decoding and numpy are needed by few commands
+    from serve_app.engines.table import build_engine  # noqa: PLC0415
+    from serve_app.errors import Failure  # noqa: PLC0415
+    from serve_app.preparation import Preparation  # noqa: PLC0415
+    from serve_app.result import Place, Said, captioned  # noqa: PLC0415
+    from serve_app.schema import EngineFacts  # noqa: PLC0415
+    from serve_app.tasks.table import task_named  # noqa: PLC0415
+
+    preparation = Preparation(settings)
+    engine = build_engine(settings.captioner.engine)
+    task = task_named(settings.captioner.task)
+    try:
+        await engine.start()
+        async with preparation.open(request) as prepared:
+            began = time.monotonic()
+            times = tuple(prepared.facts.frames.pts_seconds)
+            prompt = Prompt(
+                prepared.frames, times, prepared.facts.video.duration_s, task.name, request.prompt
+            )
+            (outcome,) = await engine.generate([prompt])
+        if isinstance(outcome, Failure):
+            raise outcome.raised()
+        said = Said(outcome, EngineFacts(kind=engine.kind, model=engine.model), "here")
+        made = captioned(prepared.facts, said, task.name, time.monotonic() - began, Place("here", "here"))
+    finally:
+        await preparation.close()
+        await engine.close()
+    return CaptionRecord(
+        id=request.id or "",
+        request=None,
+        attempts=1,
+        config_hash=settings.config_hash(),
+        metadata={},
+        **{name: getattr(made, name) for name in Captioned.model_fields},
+    )

@@ -1,0 +1,113 @@
+"""``capstream frames``: the frames that sampling chooses, as pictures with their times."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from serve_app.cli.context import settings_of, url_of
+from serve_app.schema import FpsSampling, IntervalSampling, NumFramesSampling
+from serve_app.settings import Settings
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which frames are asked for, and how large; ``None`` is not said."""
+
+    fps: float | None
+    num_frames: int | None
+    every_s: float | None
+    start_s: float | None
+    end_s: float | None
+    width: int | None
+    height: int | None
+
+
+@click.command()
+@click.argument("source", metavar="FILE|URL")
+@click.option(
+    "--out", "folder", required=True, type=click.Path(path_type=Path), help="Folder, made if missing."
+)
+@click.option(
+    "--fps", type=float, help="So many frames per second of video. Default: the settings' sampling."
+)
+@click.option("--num-frames", type=int, help="So many frames, spread over the video.")
+@click.option("--every", "every_s", type=float, help="One frame every so many seconds.")
+@click.option("--start", "start_s", type=float, help="First second, on the container's timeline.")
+@click.option("--end", "end_s", type=float, help="Second to stop before.")
+@click.option("--width", type=click.IntRange(1, 16384), help="Pixels. Default: as the video is shown.")
+@click.option("--height", type=click.IntRange(1, 16384), help="Pixels. Default: as the video is shown.")
+@click.pass_obj
+def frames(config_path: Path | None, source: str, folder: Path, **asked: float | None) -> None:
+    """Write the chosen frames as PNG files, and frames.json with their times."""
+    choice = Choice(**asked)  # type: ignore[arg-type]  # click has converted each by its option's type
+    if choice.start_s is not None and choice.end_s is not None and choice.end_s <= choice.start_s:
+        raise click.UsageError(f"--end {choice.end_s:g} must be above --start {choice.start_s:g}")
+    report = asyncio.run(_write(settings_of(config_path), url_of(source), choice, folder))
+    click.echo(f"{report} frames in {folder}")
+
+
+def _sampling(choice: Choice, settings: Settings) -> FpsSampling | NumFramesSampling | IntervalSampling:
+    said = [name for name in ("fps", "num_frames", "every_s") if getattr(choice, name) is not None]
+    if len(said) > 1:
+        raise click.UsageError("give one of --fps, --num-frames and --every")
+    try:
+        if choice.fps is not None:
+            return FpsSampling(fps=choice.fps, max_frames=4096)
+        if choice.num_frames is not None:
+            return NumFramesSampling(num_frames=choice.num_frames)
+        if choice.every_s is not None:
+            return IntervalSampling(every_s=choice.every_s, max_frames=4096)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise click.UsageError(f"{said[0]} {first['input']}: {first['msg']}") from error
+    return settings.decoder.sampling
+
+
+async def _write(settings: Settings, url: str, choice: Choice, folder: Path) -> int:
+    from PIL import Image  # noqa: PLC0415  decoding is needed by few commands
+
+    from serve_app.sources.fetch import Fetcher  # noqa: PLC0415
+    from serve_app.video.geometry import FixedSize  # noqa: PLC0415
+    from serve_app.video.job import DecodeJob, Shot  # noqa: PLC0415
+    from serve_app.video.sandbox import Sandbox  # noqa: PLC0415
+
+    shot = Shot(
+        _sampling(choice, settings), choice.start_s, choice.end_s, FixedSize(choice.width, choice.height)
+    )
+    fetcher = Fetcher(settings.sources)
+    sandbox = Sandbox(
+        children=1,
+        timeout_s=settings.decoder.timeout_s,
+        max_frames_bytes=int(settings.decoder.max_frames_mib * MIB),
+    )
+    try:
+        async with fetcher.fetch(url) as fetched, sandbox.decode(DecodeJob(fetched.path, shot)) as decoded:
+            folder.mkdir(parents=True, exist_ok=True)
+            names = [f"frame-{index:05d}.png" for index in range(len(decoded.frames.pts_seconds))]
+            for name, picture in zip(names, decoded.frames.data, strict=True):
+                Image.fromarray(picture).save(folder / name)
+            times = decoded.frames.pts_seconds.tolist()
+            _, height, width, _ = decoded.frames.data.shape
+            report = {
+                "source": fetched.facts.model_dump(),
+                "frames": [{"file": n, "pts_seconds": t} for n, t in zip(names, times, strict=True)],
+                "width": width,
+                "height": height,
+                "stream": decoded.video.stream,
+                "rotation": decoded.video.rotation,
+                "video": decoded.video.model_dump(),
+                "warnings": list(decoded.warnings),
+            }
+            (folder / "frames.json").write_text(json.dumps(report, indent=2) + "\n")
+            return len(names)
+    finally:
+        await sandbox.close()
+        await fetcher.close()

@@ -1,0 +1,82 @@
+"""``serve run configs/serve.yaml`` as a child process of the demo."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from serve_app.errors import CapstreamError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CONFIG = ROOT / "configs" / "serve.yaml"
+STOP_TIMEOUT_S = 40.0
+
+
+class DemoError(CapstreamError):
+    """Why the demo cannot go on, and what to do."""
+
+
+class Application:
+    """``serve run`` as a child process, with its output in a log file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log_path = folder / "serve.log"
+        environment = os.environ | {
+            "CAPSTREAM_DATA_DIR": str(folder / "data"),
+            "CAPSTREAM_FILE_ROOTS": str(folder),
+            "CAPSTREAM_ALLOW_NETWORKS": "127.0.0.0/8",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_SERVE_LOG_TO_STDERR": "1",
+            "PYTHONWARNINGS": "ignore",
+        }
+        command = [str(Path(sys.executable).with_name("serve")), "run", str(CONFIG)]
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603  our own command line, no shell
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def require_running(self) -> None:
+        """Raise when it has ended or could not deploy."""
+        text = self.log_path.read_text(errors="replace")
+        if self._process.poll() is not None or "DEPLOY_FAILED" in text:
+            raise DemoError(f"`serve run configs/serve.yaml` failed: {self.reason(text)}")
+
+    def reason(self, text: str) -> str:
+        """The last line that names an error, or the end of the log."""
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        errors = [line for line in lines if "Error: " in line]
+        return (errors or lines or ["it printed nothing"])[-1]
+
+    def stop(self) -> list[str]:
+        """Stop it as Ctrl-C does; returns what did not end by itself and was killed."""
+        family = self._processes()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_TIMEOUT_S)
+        _, left = psutil.wait_procs(family, timeout=10)
+        names = []
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                names.append(f"{process.name()} ({process.pid})")
+                process.kill()
+        return names
+
+    def _processes(self) -> list[psutil.Process]:
+        try:
+            own = psutil.Process(self._process.pid)
+            return [*own.children(recursive=True), own]
+        except psutil.NoSuchProcess:
+            return []

@@ -1,0 +1,1 @@
+"""The Serve deployments: thin shells around plain objects."""

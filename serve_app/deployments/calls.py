@@ -1,0 +1,54 @@
+"""One call over a Serve handle, with every error of Ray's translated into a value.
+
+Serve does not retry a call whose replica died, and a time-out of the caller does not stop the callee:
+both are seen to here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
+
+from serve_app.errors import Failure, InternalError, OverloadedError, RecordError, WorkerLostError
+
+# What `handle.method.remote(...)` is said to return; only the first kind is ever asked for here.
+Response = DeploymentResponse[Any] | DeploymentResponseGenerator[Any]
+MAX_BUG_CHARS = 300
+
+
+async def answer(response: Response, timeout_s: float) -> Any:  # noqa: ANN401  as a handle's calls are
+    """Wait for a response; what went wrong on the way comes back as a transient ``Failure``.
+
+    A handle's calls are untyped, so the caller names the type of the answer.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await response
+    except RayTaskError as error:
+        return Failure.of(_bug(error))
+    except TimeoutError:
+        response.cancel()
+        return Failure.of(WorkerLostError(f"no answer within {timeout_s:g} s"))
+    except asyncio.CancelledError:
+        response.cancel()
+        raise
+    except (RayError, RayServeException) as error:
+        return Failure.of(_lost(error))
+
+
+def _bug(error: RayTaskError) -> RecordError:
+    # Tiers return their failures as values, so an exception is none of the two families.
+    cause = error.cause if isinstance(error.cause, BaseException) else error
+    return InternalError(f"{type(cause).__name__}: {cause}"[:MAX_BUG_CHARS])
+
+
+def _lost(error: RayError | RayServeException) -> RecordError:
+    if isinstance(error, BackPressureError):
+        return OverloadedError("every replica is full")
+    if isinstance(error, RayActorError):
+        return WorkerLostError("the replica died while it held the request")
+    return WorkerLostError(f"the request did not reach a replica: {type(error).__name__}")

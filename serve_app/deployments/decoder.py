@@ -1,0 +1,88 @@
+"""The CPU tier: a request in, its caption out; frames go to the captioner by reference."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import numpy as np
+import ray
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.deployments.calls import answer
+from serve_app.deployments.captioner import Ask
+from serve_app.errors import Failure, RecordError
+from serve_app.preparation import Prepared
+from serve_app.result import Place, Said, captioned
+from serve_app.schema import Captioned, CaptionRequest
+from serve_app.settings import Settings
+from serve_app.tasks.table import task_named
+
+BY_REFERENCE_BYTES = 256 * 1024  # below, a copy in the message costs less than an object in the store
+
+
+class Prepare(Protocol):
+    """What the decoder needs of :class:`serve_app.preparation.Preparation`."""
+
+    async def start(self) -> None:
+        """Get ready."""
+
+    def open(self, request: CaptionRequest) -> AbstractAsyncContextManager[Prepared]:
+        """Fetch and decode."""
+
+    async def close(self) -> None:
+        """Let go of everything."""
+
+
+@serve.deployment(name="Decoder")
+class Decoder:
+    """Fetches, decodes, hands over, and waits for the caption."""
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: Settings, captioner: DeploymentHandle[Any], prepare: Callable[[Settings], Prepare]
+    ) -> None:
+        self._settings = settings.captioner
+        self._captioner = captioner
+        self._prepare = prepare(settings)
+        worker = f"{serve.get_replica_context().replica_id.unique_id}/{os.getpid()}"
+        self._place = Place(ray.util.get_node_ip_address(), worker)
+        await self._prepare.start()
+
+    async def caption(self, request: CaptionRequest) -> Captioned | Failure:
+        """Caption one video; what goes wrong with it comes back as a value."""
+        try:
+            task = task_named(request.task or self._settings.task)
+            async with self._prepare.open(request) as prepared:
+                handed = await _handed_over(prepared.frames)
+                facts = prepared.facts
+        except RecordError as error:
+            return Failure.of(error)
+        # The child is free again: only the frames in the store wait for the caption.
+        prompt = request.source_prompt or task.prompt
+        ask = Ask(tuple(facts.frames.pts_seconds), facts.video.duration_s, task.name, prompt)
+        began = time.monotonic()
+        said: Said | Failure = await answer(
+            self._captioner.caption.remote(handed, ask), self._settings.timeout_s
+        )
+        if isinstance(said, Failure):
+            return said
+        return captioned(facts, said, task.name, time.monotonic() - began, self._place)
+
+    async def check_health(self) -> None:
+        """Children are replaced as they die, so a replica that answers is a healthy one."""
+
+    async def __del__(self) -> None:
+        await self._prepare.close()
+
+
+async def _handed_over(frames: np.ndarray) -> np.ndarray | ray.ObjectRef[np.ndarray]:
+    # The view is only lent: either way of handing over copies it once, and the store's copy is then
+    # mapped by the captioner without another.
+    if frames.nbytes < BY_REFERENCE_BYTES:
+        return frames.copy()
+    return await asyncio.to_thread(ray.put, frames)

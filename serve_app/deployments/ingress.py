@@ -1,0 +1,121 @@
+"""HTTP: the same pipeline, one video at a time and synchronous, and what the consumers are doing."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal, assert_never
+
+from fastapi import Body, FastAPI
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.deployments.calls import answer
+from serve_app.errors import Failure, OverloadedError
+from serve_app.schema import Captioned, CaptionRecord, CaptionRequest, Closed
+from serve_app.settings import Settings
+
+STATUS_TIMEOUT_S = 10.0
+RETRY_AFTER_S = 5
+
+api = FastAPI(
+    title="capstream",
+    summary="Captions videos: over Kafka in bulk, over HTTP one at a time.",
+    version="1",
+)
+
+
+class Problem(Closed):
+    """Why there is no caption."""
+
+    family: Literal["transient", "permanent"] = Field(description="Whether trying again may help.")
+    stage: str
+    error_class: str
+    message: str
+
+
+class ConsumerStatus(Closed):
+    """One consumer replica."""
+
+    replica: str
+    in_flight: int = Field(ge=0, description="Records taken and not yet settled.")
+    in_flight_bytes: int = Field(ge=0)
+    settled: int = Field(ge=0, description="Records settled since the replica started.")
+    paused: bool = Field(description="Whether fetching is paused because enough is in flight.")
+    watermarks: dict[str, int] = Field(description="By topic-partition: the first offset that is not done.")
+    undone: dict[str, int] = Field(description="By topic-partition: records that are not done.")
+
+
+class Status(Closed):
+    """All consumer replicas, and their sums."""
+
+    in_flight: int = Field(ge=0)
+    undone: int = Field(ge=0)
+    watermarks: dict[str, int]
+    undone_by_partition: dict[str, int]
+    consumers: list[ConsumerStatus]
+
+
+@serve.deployment(name="Ingress")
+@serve.ingress(api)
+class Ingress:
+    """Routes to the decoder, and asks every consumer replica for its state."""
+
+    def __init__(
+        self, settings: Settings, decoder: DeploymentHandle[Any], consumer: DeploymentHandle[Any]
+    ) -> None:
+        self._timeout_s = settings.consumer.record_timeout_s
+        self._config_hash = settings.config_hash()
+        self._decoder = decoder
+        self._consumer = consumer
+
+    @api.post(
+        "/v1/captions",
+        response_model=CaptionRecord,
+        responses={422: {"model": Problem}, 503: {"model": Problem}},
+    )
+    async def caption(self, request: Annotated[CaptionRequest, Body()]) -> Any:  # noqa: ANN401  either model
+        """Caption one video now: 422 where it never will be, 503 where it is worth another try."""
+        outcome: Captioned | Failure = await answer(self._decoder.caption.remote(request), self._timeout_s)
+        match outcome:
+            case Failure():
+                return _problem(outcome)
+            case Captioned():
+                return CaptionRecord(
+                    id=request.id or str(uuid.uuid4()),
+                    request=None,
+                    attempts=1,
+                    config_hash=self._config_hash,
+                    metadata=request.metadata,
+                    **{name: getattr(outcome, name) for name in Captioned.model_fields},
+                )
+            case _:
+                assert_never(outcome)
+
+    @api.get("/v1/status", response_model=Status)
+    async def status(self) -> Status:
+        """Return what is in flight, the watermarks and the undone records, of all consumer replicas."""
+        found = await self._consumer.broadcast("status").results_async(timeout_s=STATUS_TIMEOUT_S)
+        consumers = [ConsumerStatus.model_validate(one) for one in found]
+        undone = {place: n for one in consumers for place, n in one.undone.items()}
+        return Status(
+            in_flight=sum(one.in_flight for one in consumers),
+            undone=sum(undone.values()),
+            watermarks={place: at for one in consumers for place, at in one.watermarks.items()},
+            undone_by_partition=undone,
+            consumers=consumers,
+        )
+
+
+def _problem(failure: Failure) -> JSONResponse:
+    problem = Problem(
+        family=failure.family,
+        stage=failure.stage,
+        error_class=failure.error_class,
+        message=failure.message,
+    )
+    status = 422 if failure.family == "permanent" else 503
+    wait = failure.error_class == OverloadedError.__name__
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if wait else {}
+    return JSONResponse(problem.model_dump(), status_code=status, headers=headers)

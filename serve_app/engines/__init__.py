@@ -1,0 +1,1 @@
+"""What turns frames into text: a table of functions and their settings."""

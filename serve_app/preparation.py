@@ -1,0 +1,91 @@
+"""From a request to frames: fetch, index, sample, decode. The CPU half, without Ray or Kafka."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from serve_app.schema import CaptionRequest, FrameFacts, SourceFacts, VideoFacts
+from serve_app.settings import Settings
+from serve_app.sources.fetch import Fetcher
+from serve_app.video.frames import Frames
+from serve_app.video.job import DecodeJob, Shot
+from serve_app.video.sandbox import Sandbox
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out about a video on the way to its frames; times in seconds."""
+
+    source: SourceFacts
+    video: VideoFacts
+    frames: FrameFacts
+    warnings: tuple[str, ...]
+    fetch_s: float
+    decode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Frames (uint8, T x H x W x 3, RGB) at the engine's size, and the facts about them.
+
+    ``frames`` lie in a child's buffer: they are valid only as long as the preparation is open.
+    """
+
+    frames: np.ndarray
+    facts: Facts
+
+
+class Preparation:
+    """Owns the HTTP session and the decoding children."""
+
+    def __init__(self, settings: Settings) -> None:
+        decoder = settings.decoder
+        self._settings = decoder
+        self._fetcher = Fetcher(settings.sources)
+        self._sandbox = Sandbox(
+            children=decoder.children,
+            timeout_s=decoder.timeout_s,
+            max_frames_bytes=int(decoder.max_frames_mib * MIB),
+        )
+
+    async def start(self) -> None:
+        """Start the children ahead, so that no video waits for one."""
+        await self._sandbox.start()
+
+    @asynccontextmanager
+    async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared]:
+        """Fetch and decode; raises the ``RecordError`` that says what went wrong."""
+        began = time.monotonic()
+        async with self._fetcher.fetch(request.source_url) as fetched:
+            got = time.monotonic()
+            async with self._sandbox.decode(DecodeJob(fetched.path, self._shot(request))) as decoded:
+                facts = Facts(
+                    source=fetched.facts,
+                    video=decoded.video,
+                    frames=_frame_facts(decoded.frames),
+                    warnings=decoded.warnings,
+                    fetch_s=got - began,
+                    decode_s=time.monotonic() - got,
+                )
+                yield Prepared(decoded.frames.data, facts)
+
+    def _shot(self, request: CaptionRequest) -> Shot:
+        sampling = request.sampling or self._settings.sampling
+        return Shot(sampling, request.start_s, request.end_s, self._settings.geometry)
+
+    async def close(self) -> None:
+        """End the children and the session."""
+        await self._sandbox.close()
+        await self._fetcher.close()
+
+
+def _frame_facts(frames: Frames) -> FrameFacts:
+    _, height, width, _ = frames.data.shape
+    return FrameFacts(pts_seconds=frames.pts_seconds.tolist(), width=width, height=height)

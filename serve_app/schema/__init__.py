@@ -1,0 +1,58 @@
+"""What travels on the topics: requests and caption records, as JSON with a published schema.
+
+``capstream.request/v1`` comes in three forms: a JSON object, a bare URL, or an OpenAI-style list of
+chat messages with a ``video`` or ``video_url`` item; :mod:`consumers.records` reads all three into a
+:class:`CaptionRequest`. ``capstream.caption/v1`` is :class:`CaptionRecord`.
+"""
+
+from serve_app.schema.caption import (
+    CAPTION_SCHEMA,
+    Caption,
+    Captioned,
+    CaptionRecord,
+    EngineFacts,
+    Envelope,
+    FrameFacts,
+    Origin,
+    SourceFacts,
+    Timings,
+    Usage,
+    VideoFacts,
+    Workers,
+)
+from serve_app.schema.closed import Closed
+from serve_app.schema.request import (
+    REQUEST_SCHEMA,
+    CaptionRequest,
+    ChatMessage,
+    FpsSampling,
+    IntervalSampling,
+    NumFramesSampling,
+    Sampling,
+    name_strategy,
+)
+
+__all__ = [
+    "CAPTION_SCHEMA",
+    "REQUEST_SCHEMA",
+    "Caption",
+    "CaptionRecord",
+    "CaptionRequest",
+    "Captioned",
+    "ChatMessage",
+    "Closed",
+    "EngineFacts",
+    "Envelope",
+    "FpsSampling",
+    "FrameFacts",
+    "IntervalSampling",
+    "NumFramesSampling",
+    "Origin",
+    "Sampling",
+    "SourceFacts",
+    "Timings",
+    "Usage",
+    "VideoFacts",
+    "Workers",
+    "name_strategy",
+]

@@ -1,0 +1,122 @@
+"""``capstream.caption/v1``: what goes out."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from serve_app.schema.closed import Closed
+
+CAPTION_SCHEMA: Final = "capstream.caption/v1"
+
+
+class SourceFacts(Closed):
+    """Which bytes were captioned."""
+
+    url: str = Field(description="Credentials and signatures redacted; data: URIs shortened.")
+    sha256: str = Field(description="Of the bytes, in hexadecimal.")
+    bytes: int = Field(ge=0)
+
+
+class VideoFacts(Closed):
+    """What the container says and the index found, for the stream that was chosen."""
+
+    duration_s: float = Field(ge=0, description="From the first frame's pts to the end of the last.")
+    width: int = Field(ge=1, description="Pixels as shown: after rotation.")
+    height: int = Field(ge=1, description="Pixels as shown: after rotation.")
+    fps: float | None = Field(description="Average frames per second of the index; null for one frame.")
+    codec: str
+    frame_count: int = Field(ge=1, description="Counted in the index, not taken from the header.")
+    stream: int = Field(ge=0, description="Index of the video stream that was chosen.")
+    rotation: int = Field(description="Degrees clockwise applied to show it upright: 0, 90, 180 or 270.")
+
+
+class FrameFacts(Closed):
+    """The frames that the engine saw."""
+
+    pts_seconds: list[float] = Field(description="The exact pts of each frame, on the container's timeline.")
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
+class Caption(Closed):
+    """One caption and the half-open range of the video that it describes."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+class EngineFacts(Closed):
+    """Who wrote the caption."""
+
+    kind: str
+    model: str | None = Field(description="null where the engine has no model.")
+
+
+class Usage(Closed):
+    """Tokens, where the engine counts them."""
+
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+
+
+class Timings(Closed):
+    """Seconds per stage of the attempt that succeeded."""
+
+    fetch_s: float = Field(ge=0)
+    decode_s: float = Field(ge=0)
+    caption_s: float = Field(
+        ge=0, description="From handing over the frames to the caption, batching included."
+    )
+
+
+class Workers(Closed):
+    """Where it ran."""
+
+    node: str
+    decoder: str = Field(description="Replica and process id.")
+    captioner: str = Field(description="Replica and process id.")
+
+
+class Origin(Closed):
+    """The request's place on its topic."""
+
+    topic: str
+    partition: int = Field(ge=0)
+    offset: int = Field(ge=0)
+    timestamp_ms: int | None = Field(description="The request record's own time; null if it has none.")
+
+
+class Captioned(Closed):
+    """One captioned video, before it is tied to its record."""
+
+    caption: str = Field(description="The whole video's caption.")
+    captions: list[Caption] = Field(description="By range of time; one for the whole unless it was windowed.")
+    task: str
+    engine: EngineFacts
+    usage: Usage | None = Field(description="null where the engine counts no tokens.")
+    source: SourceFacts
+    video: VideoFacts
+    frames: FrameFacts
+    warnings: list[str] = Field(description="Where the container was found to be wrong or incomplete.")
+    timings: Timings
+    workers: Workers
+
+
+class Envelope(Closed):
+    """What ties a caption to its request."""
+
+    schema_: Literal["capstream.caption/v1"] = Field(default=CAPTION_SCHEMA, alias="schema")
+    id: str
+    request: Origin | None = Field(description="null for requests that came over HTTP.")
+    attempts: int = Field(ge=1)
+    config_hash: str = Field(description="Of the settings that decide what a caption says.")
+    metadata: dict[str, JsonValue]
+
+
+class CaptionRecord(Captioned, Envelope):
+    """One captioned video (``capstream.caption/v1``); the envelope's fields come first."""
+
+    model_config = ConfigDict(title=CAPTION_SCHEMA)

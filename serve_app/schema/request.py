@@ -1,0 +1,161 @@
+"""``capstream.request/v1``: what comes in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from serve_app.schema.closed import Closed
+
+REQUEST_SCHEMA: Final = "capstream.request/v1"
+MAX_URL_CHARS = 64 * 1024 * 1024  # a data: URI carries the video itself; the broker limits the record
+
+
+class _CountBounds(Closed):
+    min_frames: int = Field(
+        default=1, ge=1, le=4096, description="Never fewer frames, if the video has them."
+    )
+    max_frames: int = Field(default=768, ge=1, le=4096, description="Never more frames.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_frames > self.max_frames:
+            raise ValueError(f"min_frames {self.min_frames} is above max_frames {self.max_frames}")
+        return self
+
+
+class FpsSampling(_CountBounds):
+    """For k = 0, 1, … the frame shown at start + k / fps: the last one whose pts is not later."""
+
+    strategy: Literal["fps"] = "fps"
+    fps: float = Field(default=2.0, gt=0, le=240, description="Frames per second of video.")
+
+
+class NumFramesSampling(Closed):
+    """A fixed number of frames, spread uniformly over the video or the asked range."""
+
+    strategy: Literal["num_frames"] = "num_frames"
+    num_frames: int = Field(ge=1, le=4096, description="Frames in all.")
+
+
+class IntervalSampling(_CountBounds):
+    """One frame every so many seconds: the frame shown at start + k x every_s."""
+
+    strategy: Literal["interval"] = "interval"
+    every_s: float = Field(gt=0, le=86_400, description="Seconds from one frame to the next.")
+
+
+Sampling = Annotated[FpsSampling | NumFramesSampling | IntervalSampling, Field(discriminator="strategy")]
+SAMPLING_BY_KEY = {"fps": "fps", "num_frames": "num_frames", "every_s": "interval"}
+
+
+def name_strategy(value: object) -> object:
+    """``{"fps": 2}`` means ``{"strategy": "fps", "fps": 2}``: fill in the strategy its key implies."""
+    if not isinstance(value, dict) or "strategy" in value:
+        return value
+    named = [strategy for key, strategy in SAMPLING_BY_KEY.items() if key in value]
+    return {"strategy": named[0], **value} if len(named) == 1 else value
+
+
+class ChatMessage(BaseModel):
+    """One OpenAI-style chat message; keys beside ``role`` and ``content`` are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    role: str = Field(max_length=64)
+    content: str | list[dict[str, JsonValue]]
+
+
+class CaptionRequest(Closed):
+    """One video to caption (``capstream.request/v1``). Exactly one of ``url`` and ``messages``."""
+
+    model_config = ConfigDict(title=REQUEST_SCHEMA)
+
+    schema_: Literal["capstream.request/v1"] = Field(default=REQUEST_SCHEMA, alias="schema")
+    id: str | None = Field(
+        default=None, min_length=1, max_length=256, description="Default: topic-partition-offset."
+    )
+    url: str | None = Field(
+        default=None, min_length=1, max_length=MAX_URL_CHARS, description="http(s)://, file:// or data: URI."
+    )
+    messages: list[ChatMessage] | None = Field(
+        default=None, min_length=1, max_length=64, description="Chat messages, one video item among them."
+    )
+    task: str | None = Field(
+        default=None, min_length=1, max_length=64, description="Prompt task; default from the settings."
+    )
+    prompt: str | None = Field(
+        default=None, min_length=1, max_length=32_768, description="Replaces the task's own prompt."
+    )
+    sampling: Sampling | None = Field(default=None, description="Default from the settings.")
+    start_s: float | None = Field(default=None, ge=0, description="On the container's timeline, included.")
+    end_s: float | None = Field(default=None, gt=0, description="On the container's timeline, not included.")
+    metadata: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Copied into the caption record, unread."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthand(cls, data: Any) -> Any:  # noqa: ANN401  pydantic hands over whatever came in
+        if isinstance(data, dict) and "sampling" in data:
+            return {**data, "sampling": name_strategy(data["sampling"])}
+        return data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.url is None) == (self.messages is None):
+            raise ValueError("give exactly one of url and messages")
+        if self.start_s is not None and self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError(f"end_s {self.end_s} must be above start_s {self.start_s}")
+        if self.messages is not None:
+            video_in(self.messages)
+        return self
+
+    @property
+    def source_url(self) -> str:
+        """The video's URL, wherever the request gave it."""
+        return self.url if self.url is not None else video_in(self.messages or [])
+
+    @property
+    def source_prompt(self) -> str | None:
+        """The prompt: the request's own, else the text of its user messages, else ``None``."""
+        return self.prompt or text_in(self.messages or []) or None
+
+
+def _items(messages: list[ChatMessage]) -> list[dict[str, JsonValue]]:
+    return [item for m in messages if not isinstance(m.content, str) for item in m.content]
+
+
+def video_in(messages: list[ChatMessage]) -> str:
+    """The one video URL among the messages' items; ``ValueError`` for none or several."""
+    found = [url for item in _items(messages) if (url := _video_url(item)) is not None]
+    if len(found) != 1:
+        raise ValueError(f"messages must hold exactly one video or video_url item, found {len(found)}")
+    return found[0]
+
+
+def _video_url(item: dict[str, JsonValue]) -> str | None:
+    kind = item.get("type", "video_url" if "video_url" in item else "video" if "video" in item else "")
+    if kind not in ("video", "video_url"):
+        return None
+    value = item.get(str(kind))
+    value = value.get("url") if isinstance(value, dict) else value
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"a {kind} item must hold a URL, found {type(value).__name__}")
+    return value
+
+
+def text_in(messages: list[ChatMessage]) -> str:
+    """The text of the user's messages, joined by line breaks."""
+    parts: list[str] = []
+    for message in messages:
+        if message.role != "user":
+            continue
+        if isinstance(message.content, str):
+            parts.append(message.content)
+        else:
+            parts += [
+                t for i in message.content if i.get("type") == "text" and isinstance(t := i.get("text"), str)
+            ]
+    return "\n".join(parts).strip()

@@ -1,0 +1,1 @@
+"""Where videos come from: http(s), files, data URIs."""

@@ -1,0 +1,185 @@
+"""From one local file to the chosen frames: index, sample, plan, decode.
+
+The plan is tried first. If a chosen frame does not come out, the whole stream is decoded once to learn
+which packets show a frame at all. Packets that merely hold none are left out of the index and frames are
+chosen anew; a frame that is lost to damage is an error. No picture is ever made up.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serve_app.errors import VideoUnreadableError
+from serve_app.schema import VideoFacts
+from serve_app.video.container import VideoContainer
+from serve_app.video.frames import Frames
+from serve_app.video.geometry import display_size, target_size
+from serve_app.video.job import Decoded, DecodeJob, Shot
+from serve_app.video.picture import Painter, turn_of
+from serve_app.video.plan import Plan, plan, through
+from serve_app.video.sampling import choose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from serve_app.video.container import VideoFrame
+    from serve_app.video.index import VideoIndex
+
+    Allocate = Callable[[int], NDArray[np.uint8]]
+
+WHOLE_IN_ITSELF = (0, 1)  # picture types: unnamed, intra
+
+
+def decode_file(job: DecodeJob) -> Decoded:
+    """Decode in this process, without the sandbox; errors as :func:`decode`, and ``OSError``."""
+    fd = os.open(job.path, os.O_RDONLY)
+    try:
+        return decode(fd, job.shot, lambda size: np.empty(size, np.uint8))
+    finally:
+        os.close(fd)
+
+
+def decode(fd: int, shot: Shot, allocate: Allocate) -> Decoded:
+    """Decode the open file ``fd``; ``allocate(n)`` gives n bytes for the pixels, a uint8 array (n,).
+
+    ``VideoUnreadableError``: not a video, or damaged where frames were chosen. ``VideoRefusedError``:
+    beyond a limit. ``NoFramesError``: nothing is shown in the range.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
+    with VideoContainer(fd) as video:
+        index = video.read_index()
+        warnings = [*index.warnings, *_shortened(video, index, shot)]
+        index, canvas = _painted(video, index, shot, allocate)
+        if video.errors:
+            warnings.append(f"{video.errors} packets could not be decoded")
+        facts = _facts(video, index, canvas)
+    frames = Frames(canvas.pixels, index.pts_seconds[canvas.chosen])
+    cpu_s, wall_s = time.process_time() - cpu, time.perf_counter() - wall
+    return Decoded(frames, facts, tuple(warnings + canvas.warnings), cpu_s, wall_s)
+
+
+def _shortened(video: VideoContainer, index: VideoIndex, shot: Shot) -> list[str]:
+    """A file that was cut short serves ranges that end before the cut, and no others."""
+    if not video.bytes_missing:
+        return []
+    intact = int((~index.packets.corrupt).sum())
+    promised = video.promised_frames
+    of = promised if promised > intact else "an unknown number of"
+    text = f"the file is cut short: {intact} of {of} frames are there"
+    if shot.end_s is None or shot.end_s > index.end_seconds:
+        raise VideoUnreadableError(f"{text}, up to {index.end_seconds:.3f} s")
+    return [text]
+
+
+def _painted(
+    video: VideoContainer, index: VideoIndex, shot: Shot, allocate: Allocate
+) -> tuple[VideoIndex, Canvas]:
+    """The index that was believed in the end, and every chosen frame."""
+    canvas = _canvas(index, shot, allocate)
+    if _run(video, plan(index, canvas.chosen, skip=video.may_skip), canvas) and canvas.complete:
+        return index, canvas
+    video.errors = 0
+    canvas = _canvas(index, shot, allocate)
+    _run(video, through(index, canvas.chosen), canvas)
+    if canvas.complete:
+        return index, canvas
+    if not video.errors and not canvas.damaged and canvas.seen:
+        index = index.only(np.array(sorted(canvas.seen), np.int64))
+        canvas = _canvas(index, shot, allocate)
+        _run(video, through(index, canvas.chosen), canvas)
+    if not canvas.complete:
+        raise VideoUnreadableError(
+            f"{len(canvas.painted)} of {len(canvas.chosen)} chosen frames could be decoded"
+        )
+    return index, canvas
+
+
+def _canvas(index: VideoIndex, shot: Shot, allocate: Allocate) -> Canvas:
+    chosen = choose(index.pts_seconds, index.end_seconds, shot.sampling, shot.start_s, shot.end_s)
+    return Canvas(index, chosen, shot, allocate)
+
+
+def _run(video: VideoContainer, steps: Plan, canvas: Canvas) -> bool:
+    """Execute a plan; false if a packet marked as a keyframe turned out to be none."""
+    index = canvas.index
+    for step in steps.stretches:
+        video.go_to(step.start, index.packets, seek=step.seek)
+        proven = steps.whole or bool(index.packets.hidden[step.start])
+        pictures = video.decode_up_to(step.last, step.wanted, skip=steps.skip)
+        for count, (ordinal, frame) in enumerate(pictures):
+            proven = proven or (ordinal == step.start and frame.pict_type in WHOLE_IN_ITSELF)
+            if ordinal in step.wanted and not proven:
+                return False
+            canvas.offer(video, ordinal if index.timed else count, frame)
+            if not steps.whole and canvas.painted >= step.wanted:
+                break
+    return True
+
+
+class Canvas:
+    """The chosen frames' pixels, made room for when the first picture tells its size.
+
+    ``chosen`` are indices into ``index``; ``pixels`` has shape (T, H, W, 3).
+    """
+
+    pixels: NDArray[np.uint8]
+
+    def __init__(self, index: VideoIndex, chosen: NDArray[np.int64], shot: Shot, allocate: Allocate) -> None:
+        self.index, self.chosen = index, chosen
+        self.shown = (0, 0)
+        self.rotation = 0
+        self.warnings: list[str] = []
+        self.painted: set[int] = set()
+        self.seen: set[int] = set()
+        self.damaged = False
+        self._rows = {int(o): row for row, o in enumerate(index.ordinals[chosen])}
+        self._shot, self._allocate, self._painter = shot, allocate, Painter()
+        self._stored = (0, 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every chosen frame is there."""
+        return len(self.painted) == len(self._rows)
+
+    def offer(self, video: VideoContainer, ordinal: int, frame: VideoFrame) -> None:
+        """Take the picture if it was chosen."""
+        row = self._rows.get(ordinal)
+        if frame.is_corrupt or (self.index.timed and self.index.packets.corrupt[ordinal]):
+            self.damaged = self.damaged or row is not None
+            return
+        self.seen.add(ordinal)
+        if row is None or ordinal in self.painted:
+            return
+        turn = turn_of(frame)
+        if not self.painted:
+            self._make_room(display_size(frame.width, frame.height, video.sample_aspect_ratio, turn))
+            self._stored, self.rotation = (frame.width, frame.height), turn.rotation
+        elif self._stored != (frame.width, frame.height) and not self.warnings:
+            self.warnings.append(f"pictures change from {self._stored} to {(frame.width, frame.height)} pixels")
+        self._painter.paint(frame, turn, self.pixels[row])
+        self.painted.add(ordinal)
+
+    def _make_room(self, shown: tuple[int, int]) -> None:
+        width, height = target_size(*shown, self._shot.size)
+        shape = (len(self._rows), height, width, 3)
+        self.shown = shown
+        self.pixels = self._allocate(int(np.prod(shape))).reshape(shape)
+
+
+def _facts(video: VideoContainer, index: VideoIndex, canvas: Canvas) -> VideoFacts:
+    return VideoFacts(
+        duration_s=index.duration_seconds,
+        width=canvas.shown[0],
+        height=canvas.shown[1],
+        fps=index.fps,
+        codec=video.codec,
+        frame_count=len(index),
+        stream=video.stream,
+        rotation=canvas.rotation,
+    )

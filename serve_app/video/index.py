@@ -1,0 +1,169 @@
+"""What a container holds, read without decoding: each packet's times and flags, in numpy.
+
+Two orders matter. Packets are stored in *decode order*, and a packet's place there is its ordinal.
+Frames are shown in *presentation order*, by pts; ``ordinals`` leads from the second to the first.
+Times stay the container's own: nothing is shifted to zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from numpy.typing import NDArray
+
+UNSET = int(np.iinfo(np.int64).min)
+FALLBACK_FRAME_S = 0.04
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packets:
+    """All packets of one stream in decode order; arrays of shape (P,).
+
+    ``pts``, ``dts`` and ``duration`` are int64 in units of the time base, ``UNSET`` (0 for a duration)
+    where the container does not say. ``hidden`` marks packets that an edit list cuts away: they are
+    decoded, never shown. ``corrupt`` marks packets with missing bytes.
+    """
+
+    pts: NDArray[np.int64]
+    dts: NDArray[np.int64]
+    duration: NDArray[np.int64]
+    size: NDArray[np.int64]
+    keyframe: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
+    corrupt: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class VideoIndex:
+    """The frames of one stream in presentation order; arrays of shape (N,).
+
+    ``pts_seconds`` is float64 in seconds; ``ordinals`` is int64, each frame's packet. Where ``timed`` is
+    false the container gave no usable pts: the times are counted from the frame rate and ``ordinals``
+    number the decoder's output instead of its input.
+    """
+
+    packets: Packets
+    pts_seconds: NDArray[np.float64]
+    ordinals: NDArray[np.int64]
+    end_seconds: float
+    timed: bool = True
+    warnings: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    @property
+    def start_seconds(self) -> float:
+        """The first frame's pts."""
+        return float(self.pts_seconds[0])
+
+    @property
+    def duration_seconds(self) -> float:
+        """From the first frame's pts to the end of the last."""
+        return max(0.0, self.end_seconds - self.start_seconds)
+
+    @property
+    def fps(self) -> float | None:
+        """Average frames per second; ``None`` for a single frame."""
+        shown = float(self.pts_seconds[-1]) - self.start_seconds
+        return (len(self) - 1) / shown if shown > 0 else None
+
+    def only(self, shown: NDArray[np.int64]) -> VideoIndex:
+        """The index without the frames whose ordinals are not among ``shown``."""
+        keep = np.isin(self.ordinals, shown)
+        return replace(self, pts_seconds=self.pts_seconds[keep], ordinals=self.ordinals[keep])
+
+    def __repr__(self) -> str:
+        return f"VideoIndex({len(self)} frames, {self.start_seconds:.3f} s to {self.end_seconds:.3f} s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the container claims beside its packets; ``None`` where it claims nothing."""
+
+    frames: int | None = None
+    duration_s: float | None = None
+    fps: float | None = None
+    reorders: bool = False
+
+
+def build(packets: Packets, time_base: Fraction, header: Header) -> VideoIndex:
+    """The index of ``packets``; ``ValueError`` if no packet can be shown."""
+    shown = _showable(packets)
+    if not shown.any():
+        raise ValueError("no packet can be shown")
+    pts = _filled_pts(packets, shown, header)
+    index = _untimed(packets, shown, header) if pts is None else _timed(packets, shown, pts, time_base, header)
+    return replace(index, warnings=_complaints(index, header, untimed=pts is None))
+
+
+def _showable(packets: Packets) -> NDArray[np.bool_]:
+    # Packets before the first keyframe lack what they refer to: a recording joined in the middle.
+    first = int(np.argmax(packets.keyframe)) if packets.keyframe.any() else 0
+    return (np.arange(len(packets)) >= first) & ~packets.hidden
+
+
+def _filled_pts(packets: Packets, shown: NDArray[np.bool_], header: Header) -> NDArray[np.int64] | None:
+    missing = shown & (packets.pts == UNSET)
+    if not missing.any():
+        return packets.pts
+    # Without reordering a frame is shown when it is decoded, so dts is as good as pts.
+    if not header.reorders and not (missing & (packets.dts == UNSET)).any():
+        return np.where(packets.pts == UNSET, packets.dts, packets.pts)
+    return None
+
+
+def _timed(
+    packets: Packets, shown: NDArray[np.bool_], pts: NDArray[np.int64], time_base: Fraction, header: Header
+) -> VideoIndex:
+    ordinals = np.flatnonzero(shown).astype(np.int64)
+    ordinals = ordinals[np.argsort(pts[ordinals], kind="stable")]
+    seconds = pts[ordinals] * time_base.numerator / time_base.denominator
+    last = float(packets.duration[ordinals[-1]] * time_base)
+    end = float(seconds[-1]) + (last if last > 0 else _usual_gap(seconds, header))
+    return VideoIndex(packets, seconds.astype(np.float64), ordinals, end)
+
+
+def _usual_gap(seconds: NDArray[np.float64], header: Header) -> float:
+    gaps = np.diff(seconds)
+    gaps = gaps[gaps > 0]
+    if len(gaps):
+        return float(np.median(gaps))
+    return 1 / header.fps if header.fps else FALLBACK_FRAME_S
+
+
+def _untimed(packets: Packets, shown: NDArray[np.bool_], header: Header) -> VideoIndex:
+    frame_s = 1 / header.fps if header.fps else FALLBACK_FRAME_S
+    count = int(shown.sum())
+    ordinals = np.arange(count, dtype=np.int64)
+    return VideoIndex(packets, ordinals * frame_s, ordinals, count * frame_s, timed=False)
+
+
+def _complaints(index: VideoIndex, header: Header, *, untimed: bool) -> tuple[str, ...]:
+    said: list[str] = []
+    found, seconds = len(index.packets), index.duration_seconds
+    if untimed:
+        said.append(f"the container has no usable pts; times are counted at {index.fps or 0:.3f} fps")
+    if not index.packets.keyframe.any():
+        said.append("no packet is marked as a keyframe")
+    if header.frames is not None and header.frames != found:
+        said.append(f"the header says {header.frames} frames, {found} were found")
+    if header.duration_s is None:
+        said.append(f"the header names no duration, {seconds:.3f} s were found")
+    elif abs(header.duration_s - seconds) > max(0.5, 0.02 * seconds):
+        said.append(f"the header says {header.duration_s:.3f} s, the frames cover {seconds:.3f} s")
+    fps = index.fps
+    if header.fps is None:
+        said.append("the header names no frame rate")
+    elif fps is not None and not untimed and abs(header.fps - fps) > 0.05 * fps:
+        said.append(f"the header says {header.fps:.3f} fps, the frames average {fps:.3f} fps")
+    return tuple(said)

@@ -1,0 +1,79 @@
+"""What is asked of a decoder and what it answers, as values and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from serve_app.errors import Family, Stage  # noqa: TC001  pydantic reads the annotations
+from serve_app.schema import Closed, FpsSampling, Sampling, VideoFacts
+from serve_app.settings import GeometrySettings
+from serve_app.video.geometry import FixedSize
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from serve_app.video.frames import Frames
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """Which frames of a video, and how large. Times are seconds on the container's timeline."""
+
+    sampling: Sampling = FpsSampling()
+    start_s: float | None = None
+    end_s: float | None = None
+    size: GeometrySettings | FixedSize = GeometrySettings()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeJob:
+    """One local file and what to take from it."""
+
+    path: Path
+    shot: Shot = Shot()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The frames, what was found on the way, and what it cost.
+
+    ``cpu_s`` counts user and system seconds of the decoding process, ``wall_s`` the time it took.
+    """
+
+    frames: Frames
+    video: VideoFacts
+    warnings: tuple[str, ...]
+    cpu_s: float
+    wall_s: float
+
+
+class Done(Closed):
+    """A child's answer: the frames lie at the start of the shared buffer, without gaps."""
+
+    kind: Literal["done"] = "done"
+    job: int
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    pts_seconds: list[float] = Field(min_length=1)
+    video: VideoFacts
+    warnings: tuple[Annotated[str, Field(max_length=500)], ...] = Field(max_length=50)
+    cpu_s: float = Field(ge=0)
+    wall_s: float = Field(ge=0)
+
+
+class Failed(Closed):
+    """A child's answer: a :class:`serve_app.errors.Failure`."""
+
+    kind: Literal["failed"] = "failed"
+    job: int
+    family: Family
+    stage: Stage
+    error_class: str = Field(max_length=100)
+    message: str = Field(max_length=2000)
+
+
+SHOT: TypeAdapter[Shot] = TypeAdapter(Shot)
+ANSWER: TypeAdapter[Done | Failed] = TypeAdapter(Annotated[Done | Failed, Field(discriminator="kind")])

@@ -1,0 +1,44 @@
+"""Turns a decoded picture into RGB pixels of the asked size, upright."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serve_app.errors import VideoUnreadableError
+from serve_app.video.container import FFmpegError, VideoFrame, VideoReformatter
+from serve_app.video.geometry import Orientation, orientation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def turn_of(frame: VideoFrame) -> Orientation:
+    """What the picture's display matrix asks for."""
+    try:
+        return orientation(struct.unpack("=9i", bytes(frame.side_data["DISPLAYMATRIX"])[:36]))
+    except KeyError:
+        return Orientation()
+
+
+class Painter:
+    """Scales pictures with swscale, bicubic, straight to the asked size; keeps its tables between them."""
+
+    def __init__(self) -> None:
+        self._scaler = VideoReformatter()
+
+    def paint(self, frame: VideoFrame, turn: Orientation, onto: NDArray[np.uint8]) -> None:
+        """Fill ``onto``, uint8 of shape (H, W, 3); ``VideoUnreadableError`` for formats without RGB."""
+        height, width = onto.shape[:2]
+        size = (height, width) if turn.transpose else (width, height)
+        try:
+            scaled = self._scaler.reformat(frame, *size, format="rgb24", interpolation="BICUBIC", threads=1)
+        except FFmpegError as error:
+            raise VideoUnreadableError(f"pictures cannot be converted: {error.strerror}") from error
+        plane = scaled.planes[0]
+        lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        picture = lines[: size[1], : size[0] * 3].reshape(size[1], size[0], 3)
+        picture = picture.swapaxes(0, 1) if turn.transpose else picture
+        onto[:] = picture[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
