@@ -21,12 +21,11 @@ from tenacity import (
     wait_fixed,
 )
 
+from consumers.aot import ensure_runtime
 from consumers.broker import BrokerProcess
-from consumers.broker_node import BrokerNode
+from consumers.broker_node import embedded_node
 from consumers.clients import HEADROOM_BYTES, MIB, client_config
 from consumers.group import is_empty
-from consumers.jars import default_cache_dir
-from consumers.runtime import find_runtime
 from serve_app.settings import EmbeddedBroker, Settings
 
 log = logging.getLogger("ray.serve")
@@ -86,11 +85,5 @@ class Broker:
 
 
 def _process(settings: Settings, own: EmbeddedBroker) -> BrokerProcess:
-    node = BrokerNode(
-        data_dir=own.data_dir.absolute(),
-        port=own.port,
-        heap_mib=own.heap_mib,
-        start_timeout_s=own.start_timeout_s,
-        max_message_bytes=settings.topics.max_message_mib * MIB + 2 * HEADROOM_BYTES,
-    )
-    return BrokerProcess(node, find_runtime(default_cache_dir()))
+    size = settings.topics.max_message_mib * MIB + HEADROOM_BYTES
+    return BrokerProcess(embedded_node(own, max_message_bytes=size), ensure_runtime())

@@ -15,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but 
     ResourceType,
 )
 
+from consumers.clients import HEADROOM_BYTES, ClientConfig
 from serve_app.errors import BrokerError, SettingsError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _broker_ids(admin: AdminClient) -> set[int]:
 
 
 def ensure_topics(
-    client: Mapping[str, str | int], topics: TopicSettings, *, timeout_s: float = 30
+    client: ClientConfig, topics: TopicSettings, *, timeout_s: float = 30
 ) -> list[str]:
     """Create the topics that are missing; one sentence per existing topic that differs where it matters.
 
@@ -151,7 +152,7 @@ def _differences(
 class _Cluster:
     """An admin client whose errors are sentences."""
 
-    def __init__(self, client: Mapping[str, str | int], timeout_s: float) -> None:
+    def __init__(self, client: ClientConfig, timeout_s: float) -> None:
         self._servers = client["bootstrap.servers"]
         self._timeout_s = timeout_s
         self._last_error = ""

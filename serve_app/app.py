@@ -16,7 +16,7 @@ from serve_app.deployments.calls import answer
 from serve_app.deployments.captioner import BuildEngine, Captioner
 from serve_app.deployments.decoder import Decoder, Prepare
 from serve_app.deployments.ingress import Ingress
-from serve_app.driver import refuse_bad_driver_config
+from serve_app.driver import find_driver, folder_of, refuse_bad_config
 from serve_app.engines.table import build_engine
 from serve_app.preparation import Preparation
 from serve_app.settings import EmbeddedBroker, Settings
@@ -32,8 +32,10 @@ class Parts:
 
 def build(args: dict[str, Any]) -> Application:
     """Build the application from the ``args`` of a Serve YAML; ``SettingsError`` refuses bad ones."""
-    refuse_bad_driver_config()
-    return compose(settings_from(args, os.environ))
+    driver = find_driver()
+    refuse_bad_config(driver, os.environ)
+    settings = settings_from(args, os.environ)
+    return compose(settings.anchored(folder_of(driver)))
 
 
 def compose(settings: Settings, parts: Parts = Parts()) -> Application:

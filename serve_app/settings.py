@@ -229,6 +229,13 @@ class Settings(Closed):
     decoder: DecoderSettings = Field(default=DecoderSettings(), description="Decoder.")
     captioner: CaptionerSettings = Field(default=CaptionerSettings(), description="Captioner.")
 
+    def anchored(self, folder: Path) -> Self:
+        """The same with relative paths made absolute, for processes that work elsewhere."""
+        if self.broker.kind == "cluster":
+            return self
+        broker = self.broker.model_copy(update={"data_dir": folder.absolute() / self.broker.data_dir})
+        return self.model_copy(update={"broker": broker})
+
     def config_hash(self) -> str:
         """Twelve hexadecimal digits over the settings that decide what a caption says."""
         said = {

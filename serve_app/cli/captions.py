@@ -40,6 +40,7 @@ async def _captioned(settings: Settings, request: CaptionRequest) -> CaptionReco
     task = task_named(settings.captioner.task)
     try:
         await engine.start()
+        await preparation.start()
         async with preparation.open(request) as prepared:
             began = time.monotonic()
             times = tuple(prepared.facts.frames.pts_seconds)

@@ -6,13 +6,17 @@ import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from pydantic import ValidationError
 
 from serve_app.cli.context import settings_of, url_of
-from serve_app.schema import FpsSampling, IntervalSampling, NumFramesSampling
+from serve_app.schema import FpsSampling, IntervalSampling, NumFramesSampling, SourceFacts
 from serve_app.settings import Settings
+
+if TYPE_CHECKING:
+    from serve_app.video.job import Decoded
 
 MIB = 1024 * 1024
 
@@ -45,7 +49,7 @@ class Choice:
 @click.option("--width", type=click.IntRange(1, 16384), help="Pixels. Default: as the video is shown.")
 @click.option("--height", type=click.IntRange(1, 16384), help="Pixels. Default: as the video is shown.")
 @click.pass_obj
-def frames(config_path: Path | None, source: str, folder: Path, **asked: float | None) -> None:
+def frames(config_path: Path | None, /, source: str, folder: Path, **asked: float | None) -> None:
     """Write the chosen frames as PNG files, and frames.json with their times."""
     choice = Choice(**asked)  # type: ignore[arg-type]  # click has converted each by its option's type
     if choice.start_s is not None and choice.end_s is not None and choice.end_s <= choice.start_s:
@@ -72,9 +76,7 @@ def _sampling(choice: Choice, settings: Settings) -> FpsSampling | NumFramesSamp
 
 
 async def _write(settings: Settings, url: str, choice: Choice, folder: Path) -> int:
-    from PIL import Image  # noqa: PLC0415  decoding is needed by few commands
-
-    from serve_app.sources.fetch import Fetcher  # noqa: PLC0415
+    from serve_app.sources.fetch import Fetcher  # noqa: PLC0415  decoding is needed by few commands
     from serve_app.video.geometry import FixedSize  # noqa: PLC0415
     from serve_app.video.job import DecodeJob, Shot  # noqa: PLC0415
     from serve_app.video.sandbox import Sandbox  # noqa: PLC0415
@@ -89,25 +91,33 @@ async def _write(settings: Settings, url: str, choice: Choice, folder: Path) -> 
         max_frames_bytes=int(settings.decoder.max_frames_mib * MIB),
     )
     try:
+        await sandbox.start()
         async with fetcher.fetch(url) as fetched, sandbox.decode(DecodeJob(fetched.path, shot)) as decoded:
-            folder.mkdir(parents=True, exist_ok=True)
-            names = [f"frame-{index:05d}.png" for index in range(len(decoded.frames.pts_seconds))]
-            for name, picture in zip(names, decoded.frames.data, strict=True):
-                Image.fromarray(picture).save(folder / name)
-            times = decoded.frames.pts_seconds.tolist()
-            _, height, width, _ = decoded.frames.data.shape
-            report = {
-                "source": fetched.facts.model_dump(),
-                "frames": [{"file": n, "pts_seconds": t} for n, t in zip(names, times, strict=True)],
-                "width": width,
-                "height": height,
-                "stream": decoded.video.stream,
-                "rotation": decoded.video.rotation,
-                "video": decoded.video.model_dump(),
-                "warnings": list(decoded.warnings),
-            }
-            (folder / "frames.json").write_text(json.dumps(report, indent=2) + "\n")
-            return len(names)
+            return save(decoded, fetched.facts, folder)
     finally:
         await sandbox.close()
         await fetcher.close()
+
+
+def save(decoded: Decoded, source: SourceFacts, folder: Path) -> int:
+    """Write the pictures and ``frames.json``; returns how many there are."""
+    from PIL import Image  # noqa: PLC0415  needed here only
+
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"frame-{index:05d}.png" for index in range(len(decoded.frames.pts_seconds))]
+    for name, picture in zip(names, decoded.frames.data, strict=True):
+        Image.fromarray(picture).save(folder / name)
+    times = decoded.frames.pts_seconds.tolist()
+    _, height, width, _ = decoded.frames.data.shape
+    report = {
+        "source": source.model_dump(),
+        "frames": [{"file": name, "pts_seconds": at} for name, at in zip(names, times, strict=True)],
+        "width": width,
+        "height": height,
+        "stream": decoded.video.stream,
+        "rotation": decoded.video.rotation,
+        "video": decoded.video.model_dump(),
+        "warnings": list(decoded.warnings),
+    }
+    (folder / "frames.json").write_text(json.dumps(report, indent=2) + "\n")
+    return len(names)

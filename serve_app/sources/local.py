@@ -1,0 +1,120 @@
+"""``file`` and ``data``: videos that need no network."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from serve_app.errors import (
+    RecordError,
+    SourceNotFoundError,
+    SourceRefusedError,
+    SourceTooLargeError,
+    SourceUnavailableError,
+)
+from serve_app.schema import SourceFacts
+from serve_app.settings import SourceSettings
+from serve_app.sources.fetched import Fetched
+from serve_app.sources.redaction import redact_url
+from serve_app.sources.spool import MIB, Spool
+
+LOCAL_HOSTS = ("", "localhost")
+PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT})
+
+
+@asynccontextmanager
+async def fetch_file(url: str, settings: SourceSettings) -> AsyncIterator[Fetched]:
+    """Use a regular file where it lies; it is read once here, for its hash."""
+    shown = redact_url(url)
+    path = _path(url, shown)
+    facts = await asyncio.to_thread(_facts, path, shown, int(settings.max_mib * MIB))
+    yield Fetched(path, facts)
+
+
+def _path(url: str, shown: str) -> Path:
+    try:
+        parts = urlsplit(url)
+        # As bytes: a file's name need not be UTF-8.
+        path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
+    except ValueError as error:
+        raise SourceRefusedError(f"{shown}: not a valid URL") from error
+    if parts.netloc.lower() not in LOCAL_HOSTS:
+        raise SourceRefusedError(f"{shown}: a file URL names no host but localhost, found {parts.netloc!r}")
+    if not path.is_absolute():
+        raise SourceRefusedError(
+            f"the path {parts.path!r} of a file URL must be absolute: file:///videos/a.mp4"
+        )
+    return path
+
+
+def _facts(path: Path, shown: str, max_bytes: int) -> SourceFacts:
+    try:
+        # Without NONBLOCK, opening a FIFO would wait for its writer.
+        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            return _hashed(opened, shown, max_bytes)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        raise _unopened(error, shown) from error
+    except ValueError as error:
+        raise SourceRefusedError(f"{shown}: not a path") from error
+
+
+def _hashed(opened: int, shown: str, max_bytes: int) -> SourceFacts:
+    state = os.fstat(opened)
+    if not stat.S_ISREG(state.st_mode):
+        raise SourceRefusedError(f"{shown}: not a regular file")
+    if state.st_size > max_bytes:
+        raise SourceTooLargeError(
+            f"{shown}: {state.st_size / MIB:.1f} MiB, allowed are {max_bytes / MIB:g} MiB"
+        )
+    with open(opened, "rb", closefd=False) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return SourceFacts(url=shown, sha256=digest, bytes=state.st_size)
+
+
+def _unopened(error: OSError, shown: str) -> RecordError:
+    # What is wrong with this machine now says nothing about the file.
+    kind = SourceUnavailableError if error.errno in PASSING else SourceNotFoundError
+    return kind(f"{shown}: {error.strerror}")
+
+
+@asynccontextmanager
+async def fetch_data(url: str, settings: SourceSettings) -> AsyncIterator[Fetched]:
+    """Decode a ``data:`` URI (RFC 2397) into a file."""
+    shown = redact_url(url)
+    head, comma, body = url.partition(",")
+    if not comma:
+        raise SourceRefusedError(f"{shown}: a data URI needs a comma before its data")
+    encoded = head.rstrip().lower().endswith(";base64")
+    with Spool(int(settings.max_mib * MIB), shown) as spool:
+        await asyncio.to_thread(_decode, body, spool, shown, encoded=encoded)
+        yield spool.fetched()
+
+
+def _decode(body: str, spool: Spool, shown: str, *, encoded: bool) -> None:
+    # Three characters of text are one byte at the least: what must be too large is not even unquoted.
+    spool.require(len(body) // 3 if not encoded else 0)
+    try:
+        plain = unquote_to_bytes(body)
+    except UnicodeError as error:
+        raise SourceRefusedError(f"{shown}: not valid text") from error
+    if not encoded:
+        spool.write(plain)
+        return
+    packed = b"".join(plain.split())
+    spool.require(len(packed) * 3 // 4 - 2)
+    try:
+        spool.write(base64.b64decode(packed, validate=True))
+    except binascii.Error as error:
+        raise SourceRefusedError(f"{shown}: not valid base64") from error

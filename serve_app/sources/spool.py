@@ -1,0 +1,67 @@
+"""A temporary file that counts, hashes and bounds what is written to it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from serve_app.errors import SourceTooLargeError, SourceUnavailableError
+from serve_app.schema import SourceFacts
+from serve_app.sources.fetched import Fetched
+
+MIB = 1024 * 1024
+
+
+class Spool:
+    """Takes at most ``max_bytes`` of ``shown_url``; the file is gone when the block is left.
+
+    It is readable by this user alone, and not even a cancelled fetch leaves it behind.
+    """
+
+    def __init__(self, max_bytes: int, shown_url: str) -> None:
+        self._max_bytes = max_bytes
+        self._shown_url = shown_url
+        self._sha256 = hashlib.sha256()
+        self._file = tempfile.NamedTemporaryFile(prefix="capstream-", buffering=0)  # noqa: SIM115  closed by __exit__
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, piece: bytes) -> None:
+        """Append.
+
+        Raises ``SourceTooLargeError`` beyond the bound, ``SourceUnavailableError`` where the disk is full.
+        """
+        self.size += len(piece)
+        self.require(self.size)
+        self._sha256.update(piece)
+        try:
+            # Unbuffered, so that closing has nothing left to write; such a file may take a part only.
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise SourceUnavailableError(
+                f"{self._shown_url}: cannot be stored here: {error.strerror}"
+            ) from error
+
+    def require(self, size: int) -> None:
+        """Refuse a size that is announced or reached and beyond the bound."""
+        if size > self._max_bytes:
+            raise SourceTooLargeError(
+                f"{self._shown_url}: more than {self._max_bytes / MIB:g} MiB, the most that is allowed"
+            )
+
+    def fetched(self) -> Fetched:
+        """The complete file."""
+        facts = SourceFacts(url=self._shown_url, sha256=self._sha256.hexdigest(), bytes=self.size)
+        return Fetched(Path(self._file.name), facts)

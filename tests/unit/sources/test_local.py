@@ -1,0 +1,166 @@
+"""Files and data URIs as sources."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from serve_app.errors import (
+    RecordError,
+    SourceNotFoundError,
+    SourceRefusedError,
+    SourceTooLargeError,
+    SourceUnavailableError,
+)
+from serve_app.settings import SourceSettings
+from serve_app.sources.fetch import Fetcher
+
+MIB = 1024 * 1024
+
+
+async def fetched(url: str, settings: SourceSettings | None = None) -> bytes:
+    """The bytes that a URL gives, checked against the facts about them."""
+    async with Fetcher(settings or SourceSettings()).fetch(url) as got:
+        found = got.path.read_bytes()
+        assert (got.facts.sha256, got.facts.bytes) == (hashlib.sha256(found).hexdigest(), len(found))
+    return found
+
+
+async def refusal(url: str, settings: SourceSettings | None = None) -> RecordError:
+    with pytest.raises(RecordError) as caught:
+        await fetched(url, settings)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"a.mp4", b"with space.mp4", "für.mp4".encode(), b"100%.mp4", b"a#b?c.mp4", b"%41.mp4", b"\xff.mp4"],
+)
+async def test_a_file_is_used_where_it_lies(tmp_path: Path, name: bytes) -> None:
+    """The file itself is handed out, whatever its name, and is still there afterwards."""
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(b"video")
+    async with Fetcher(SourceSettings()).fetch(path.as_uri()) as got:
+        assert got.path == path
+        assert got.facts.bytes == 5
+    assert path.read_bytes() == b"video"
+
+
+async def test_localhost_is_this_machine(tmp_path: Path) -> None:
+    """RFC 8089 allows the name localhost; another host is refused."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"video")
+    assert await fetched(f"file://LocalHost{path}") == b"video"
+    error = await refusal(f"file://elsewhere{path}")
+    assert isinstance(error, SourceRefusedError)
+    assert "'elsewhere'" in str(error)
+
+
+async def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    """A folder, a FIFO without a writer and a device are refused at once."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in (tmp_path, fifo, Path("/dev/zero")):
+        error = await refusal(path.as_uri())
+        assert isinstance(error, SourceRefusedError)
+        assert str(error) == f"{path.as_uri()}: not a regular file"
+
+
+async def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
+    """The message names the file and nothing else of this machine."""
+    error = await refusal((tmp_path / "none.mp4").as_uri())
+    assert isinstance(error, SourceNotFoundError)
+    assert str(error) == f"{(tmp_path / 'none.mp4').as_uri()}: No such file or directory"
+
+
+@pytest.mark.parametrize("url", ["file:a.mp4", "file://[bad", "file:///a%00b", "file:///\ud800"])
+async def test_a_file_url_that_is_none_is_refused(url: str) -> None:
+    """Relative paths, broken hosts and impossible characters are the request's fault."""
+    assert isinstance(await refusal(url), SourceRefusedError)
+
+
+async def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
+    """Its size decides, and the message says both sizes."""
+    path = tmp_path / "a.mp4"
+    path.touch()
+    os.truncate(path, 3 * MIB)
+    error = await refusal(path.as_uri(), SourceSettings(max_mib=2))
+    assert isinstance(error, SourceTooLargeError)
+    assert "3.0 MiB, allowed are 2 MiB" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("data:,a%20b", b"a b"),
+        ("data:video/mp4;base64,aGk=", b"hi"),
+        ("DATA:video/mp4;charset=x;BASE64,aGk=", b"hi"),
+        ("data:;base64,aG%6B%3D\n", b"hi"),
+        ("data:;base64,", b""),
+    ],
+)
+async def test_data_uris_are_decoded(url: str, found: bytes) -> None:
+    """Percent-encoding and base64 (RFC 2397), line breaks within base64 included."""
+    assert await fetched(url) == found
+
+
+@pytest.mark.parametrize("url", ["data:;base64", "data:;base64,a", "data:;base64,@@@@", "data:,\ud800"])
+async def test_broken_data_uris_are_refused(url: str) -> None:
+    """The message tells the head and the length, not the data."""
+    error = await refusal(url)
+    assert isinstance(error, SourceRefusedError)
+    assert "@@@@" not in str(error)
+
+
+async def test_data_uris_have_the_same_bound() -> None:
+    """What fills the bound is taken, one byte more is not, however it is encoded."""
+    settings = SourceSettings(max_mib=3 / 1024)
+    for size, taken in ((3072, True), (3073, False)):
+        packed = base64.b64encode(bytes(size)).decode()
+        escaped = "".join(f"%{ord(c):02X}" for c in packed)
+        for url in (f"data:;base64,{packed}", f"data:;base64,{escaped}", "data:," + quote(bytes(size))):
+            if taken:
+                assert len(await fetched(url, settings)) == size
+            else:
+                assert isinstance(await refusal(url, settings), SourceTooLargeError)
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("/videos/a.mp4", "the URL has no scheme"),
+        ("ftp://h/a.mp4", "scheme 'ftp' is not allowed"),
+        ("s3://bucket/a.mp4", "scheme 's3' is not allowed"),
+        ("http://h/a.mp4", "scheme 'http' is not allowed"),
+        (" file:///a.mp4", "scheme ' file' is not allowed"),
+    ],
+)
+async def test_other_schemes_are_refused(url: str, named: str) -> None:
+    """The message names the scheme and the allowed ones."""
+    error = await refusal(url, SourceSettings(schemes=("file", "data")))
+    assert isinstance(error, SourceRefusedError)
+    assert str(error) == f"{named}; allowed: file, data"
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file of this process may grow beyond 1000 bytes: as on a full disk, writes come to an end."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("small_disk")
+async def test_a_full_disk_is_no_fault_of_the_video() -> None:
+    """What cannot be stored is transient: another attempt may find room."""
+    error = await refusal("data:," + "a" * 1500)
+    assert isinstance(error, SourceUnavailableError)
+    assert str(error) == "data:,…(1500 characters): cannot be stored here: File too large"

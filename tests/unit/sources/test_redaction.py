@@ -1,0 +1,60 @@
+"""What may be shown of a URL."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serve_app.sources.redaction import redact_url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://videos.example/a.mp4", "https://videos.example/a.mp4"),
+        ("https://ann:pw@videos.example/a.mp4", "https://***@videos.example/a.mp4"),
+        ("https://ann@videos.example/a.mp4", "https://***@videos.example/a.mp4"),
+        ("https://ann:p@ss:w@videos.example:8443/a", "https://***@videos.example:8443/a"),
+        ("https://h/a.mp4?v=7&token=abc#t=3", "https://h/a.mp4?v=7&token=***"),
+        ("https://h/a?X-Amz-Signature=abc&X-Amz-Date=1", "https://h/a?X-Amz-Signature=***&X-Amz-Date=***"),
+        ("https://h/a?sv=1&se=2&sp=r&sig=abc", "https://h/a?sv=***&se=***&sp=***&sig=***"),
+        ("https://h/a?GoogleAccessId=g&Expires=1&v=2", "https://h/a?GoogleAccessId=***&Expires=***&v=2"),
+        ("https://h/a?%74oken=abc", "https://h/a?%74oken=***"),
+        ("https://h/a?v=1;token=abc;client_secret=s", "https://h/a?v=1;token=***;client_secret=***"),
+        ("https://h/proxy/http://ann:pw@inner/a", "https://h/proxy/http://***@inner/a"),
+        ("https://h/a?from=http://ann:pw@inner/a", "https://h/a?from=http://***@inner/a"),
+        ("https://h/@channel/a.mp4", "https://h/@channel/a.mp4"),
+        ("file:///videos/a@b.mp4", "file:///videos/a@b.mp4"),
+        ("https:ann:pw@h/a", "https:***"),
+        ("https://ann:p/w@h/a", "https:***"),
+        ("https://[::1/a?token=abc", "https:***"),
+        ("data:video/mp4;base64,AAAA", "data:video/mp4;base64,…(4 characters)"),
+        ("DATA:,abc", "DATA:,…(3 characters)"),
+        ("", ""),
+    ],
+)
+def test_only_what_identifies_is_shown(url: str, shown: str) -> None:
+    """Users, passwords, signatures and fragments go; host, path and other query values stay."""
+    assert redact_url(url) == shown
+
+
+@given(st.text())
+def test_any_text_can_be_redacted(text: str) -> None:
+    """Redaction is for error messages, so it never fails itself."""
+    assert isinstance(redact_url(text), str)
+    assert isinstance(redact_url(f"http://{text}"), str)
+
+
+@given(
+    scheme=st.sampled_from(["http", "https", "HTTP", "s3", "file"]),
+    password=st.text(string.ascii_letters + string.digits + "!$%&'()*+,;=:@._~- ", min_size=1).map(
+        lambda tail: f"PaSsWoRd{tail}"
+    ),
+    rest=st.text(string.printable),
+)
+def test_a_password_is_never_shown(scheme: str, password: str, rest: str) -> None:
+    """Whatever follows the host, nothing of user and password remains."""
+    assert "PaSsWoRd" not in redact_url(f"{scheme}://user:{password}@host/{rest}")
