@@ -23,6 +23,7 @@ from serve_app.ranges import models_in, range_of
 from serve_app.settings import Settings, is_secret
 
 VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})")
+BUILDER = "serve_app.app:build"
 MERGE = "tag:yaml.org,2002:merge"
 MAX_SHOWN_CHARS = 60
 Path_ = tuple[str | int, ...]
@@ -70,17 +71,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
+def own_applications(document: object) -> list[dict[str, Any]]:
+    """The applications of a Serve YAML's document that are capstream's."""
+    listed = document.get("applications") if isinstance(document, dict) else None
+    return [
+        application
+        for application in (listed if isinstance(listed, list) else [])
+        if isinstance(application, dict) and application.get("import_path") == BUILDER
+    ]
+
+
 def args_of(document: dict[str, Any], path: Path) -> dict[str, Any]:
     """The ``args`` of the one capstream application of a Serve YAML."""
-    applications = document.get("applications")
-    found = [
-        application
-        for application in (applications if isinstance(applications, list) else [])
-        if isinstance(application, dict) and application.get("import_path") == "serve_app.app:build"
-    ]
+    found = own_applications(document)
     if len(found) != 1:
         raise SettingsError(
-            f"{path}: exactly one application needs import_path serve_app.app:build, found {len(found)}"
+            f"{path}: exactly one application needs import_path {BUILDER}, found {len(found)}"
         )
     args = found[0].get("args") or {}
     if not isinstance(args, dict):

@@ -1,26 +1,39 @@
 """The Serve YAML that ``serve run`` was started with, seen from the task that builds the application.
 
-That task is given ``args`` alone, after Ray has dropped every key that it does not know. The driver's
-process id stands in Ray's job table; where the driver is on this machine, its command line names the file.
+That task is given ``args`` alone, after Ray has dropped every key that it does not know. The process ids of
+the drivers stand in Ray's job table; where a driver is on this machine, its command line names the file.
 Elsewhere (KubeRay, ``serve deploy``) there is no such file to see, and ``capstream config check`` is the way.
+
+The task runs under the job of the driver that started Serve's controller, and that one may be long gone or
+have deployed another file. So all live drivers are looked at, and the right one has the same ``args``.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import click
 import psutil
 import ray
-from ray._raylet import GcsClient
+import yaml
+from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, without stubs
+from ray.exceptions import RayError
+from ray.serve.scripts import run as serve_run
 
+from serve_app.config import own_applications
 from serve_app.errors import SettingsError
 from serve_app.serve_yaml import check_file
 
 log = logging.getLogger("ray.serve")
+
+QUERY_TIMEOUT_S = 5
+STARTED_BY = ("serve", "ray.serve.scripts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +44,57 @@ class Driver:
     config: Path
 
 
-def find_driver() -> Driver | None:
-    """The ``serve run FILE`` that this task belongs to, if it can be seen from here."""
+def find_driver(args: Mapping[str, Any] | None = None) -> Driver | None:
+    """The newest ``serve run FILE`` of a capstream application with these ``args``; any, for ``None``.
+
+    ``None`` where none can be seen from here; never raises.
+    """
     if not ray.is_initialized():
         return None
-    context = ray.get_runtime_context()
-    jobs = GcsClient(address=context.gcs_address).get_all_job_info()
-    own = [job for job_id, job in jobs.items() if job_id.hex() == context.get_job_id()]
-    if not own or own[0].driver_ip_address != ray.util.get_node_ip_address():
-        return None
+    return next((driver for driver in _drivers_here() if _deploys(driver, args)), None)
+
+
+def _drivers_here() -> Iterator[Driver]:
     try:
-        process = psutil.Process(own[0].driver_pid)
-        return driver_of(process.cmdline(), Path(process.cwd()))
-    except psutil.Error:
-        return None
+        jobs = GcsClient(address=ray.get_runtime_context().gcs_address).get_all_job_info(
+            timeout=QUERY_TIMEOUT_S, skip_submission_job_info_field=True, skip_is_running_tasks_field=True
+        )
+        here = ray.util.get_node_ip_address()
+    except (RayError, RuntimeError, OSError) as error:
+        log.info("Ray's job table cannot be read from here: %s", error)
+        return
+    live = [job for job in jobs.values() if not job.is_dead and job.driver_ip_address == here]
+    for job in sorted(live, key=lambda job: job.start_time, reverse=True):
+        try:
+            process = psutil.Process(job.driver_pid)
+            # A younger process has only inherited the number.
+            if process.create_time() * 1000 <= job.start_time:
+                driver = driver_of(process.cmdline(), Path(process.cwd()))
+                if driver is not None:
+                    yield driver
+        except psutil.Error:
+            continue
+
+
+def _deploys(driver: Driver, args: Mapping[str, Any] | None) -> bool:
+    try:
+        # As Ray reads it: what is wrong with it is told later.
+        document = yaml.safe_load(driver.config.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return any(args is None or (found.get("args") or {}) == args for found in own_applications(document))
 
 
 def driver_of(command: list[str], folder: Path) -> Driver | None:
-    """Read a command line: the first file after ``serve run``."""
-    for index, word in enumerate(command[:-1]):
-        if Path(word).name == "serve" and command[index + 1] == "run":
-            files = [folder / later for later in command[index + 2 :] if (folder / later).is_file()]
-            return Driver(folder, files[0]) if files else None
+    """Read a command line as ``serve run`` itself does: the file that it deploys, or ``None``."""
+    for index, (program, verb) in enumerate(pairwise(command)):
+        if verb == "run" and Path(program).name in STARTED_BY:
+            try:
+                context = serve_run.make_context("run", command[index + 2 :], resilient_parsing=True)
+            except click.ClickException:
+                return None
+            target = context.params.get("config_or_import_path")
+            return Driver(folder, folder / target) if target and (folder / target).is_file() else None
     return None
 
 

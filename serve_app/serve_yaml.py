@@ -17,7 +17,7 @@ from ray.serve.schema import ServeDeploySchema
 from serve_app.config import args_of, dotted, primary, read_yaml, settings_from, unknown
 from serve_app.errors import SettingsError
 from serve_app.ranges import models_in, range_of
-from serve_app.settings import is_secret
+from serve_app.settings import Settings, is_secret
 
 DEPLOYMENTS = ("Broker", "Consumer", "Decoder", "Captioner", "Ingress")
 NOTES = "x-"
@@ -37,10 +37,10 @@ def check_file(path: Path, env: Mapping[str, str]) -> list[str]:
         return [str(error)]
     found = check_ray_keys(document)
     try:
-        settings_from(args_of(document, path), env)
+        settings = settings_from(args_of(document, path), env)
     except SettingsError as error:
-        found += str(error).splitlines()
-    return found
+        return found + str(error).splitlines()
+    return found + list(_idle_broker(document, settings))
 
 
 def check_ray_keys(document: Mapping[str, Any]) -> list[str]:
@@ -110,6 +110,14 @@ def _sentence(place: Place, message: str, value: object) -> str:
         inner = models_in(field.annotation) if field is not None else []
         model = inner[0] if inner else None
     return f"{dotted(steps)}: {shown}{message.removeprefix('Value error, ')}{allowed}"
+
+
+def _idle_broker(document: Mapping[str, Any], settings: Settings) -> Iterator[str]:
+    # Ray refuses options of a deployment that the application does not have, without saying why it has not.
+    for place, deployment in _deployments(document):
+        if deployment.get("name") == "Broker" and settings.broker.kind != "embedded":
+            found = settings.broker.kind
+            yield f"{dotted((*place, 'name'))}: 'Broker' needs broker.kind embedded, found {found}"
 
 
 def _bad_names(document: Mapping[str, Any]) -> Iterator[str]:

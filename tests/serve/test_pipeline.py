@@ -1,0 +1,92 @@
+"""The whole way: requests on Kafka in, captions and dead letters on Kafka out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.clips import write_clip
+
+from serve_app.schema import CaptionRecord
+from tests.serve.applications import Application, counted
+
+
+def test_each_form_of_request_is_captioned(application: Application) -> None:
+    """A bare URL, a JSON object and a chat message list end as captions with all facts, in one group."""
+    clip = write_clip(application.folder / "clip.mp4", seconds=2, fps=10, width=320, height=240)
+    url = clip.as_uri()
+    chat = [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": url}}]}]
+    application.submit(
+        url, {"id": "mine", "url": url, "sampling": {"num_frames": 3}, "metadata": {"a": 1}}, chat
+    )
+    records = list(application.results(3))
+    made = {m.id: m for r in records if (m := CaptionRecord.model_validate_json(r.value or b""))}
+    assert len(made) == 3
+    mine = made["mine"]
+    assert (len(mine.frames.pts_seconds), mine.metadata, mine.attempts) == (3, {"a": 1}, 1)
+    assert (mine.video.width, mine.video.height, mine.video.frame_count) == (320, 240, 20)
+    assert mine.source.bytes == clip.stat().st_size
+    assert mine.request is not None
+    assert mine.request.topic == application.settings.topics.requests
+    assert "not a model" in mine.caption
+    assert {record.key for record in records} == {b"key"}
+
+
+def test_what_cannot_be_captioned_is_a_dead_letter_and_the_partition_moves_on(
+    application: Application,
+) -> None:
+    """Every kind of bad request ends in its class, and the good one behind them is captioned."""
+    folder = application.folder
+    clip = write_clip(folder / "clip.mp4", seconds=1, fps=10, width=64, height=48)
+    whole = clip.read_bytes()
+    (folder / "short.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.mp4").write_text("no video")
+    (folder / "empty.mp4").write_bytes(b"")
+    bad = {
+        "tombstone": (None, "RequestInvalidError"),
+        "empty": (b"", "RequestInvalidError"),
+        "noise": (bytes(range(256)) * 4096, "RequestInvalidError"),
+        "version": ({"schema": "capstream.request/v9", "url": "x:y"}, "RequestInvalidError"),
+        "range": ({"url": clip.as_uri(), "start_s": 2, "end_s": 1}, "RequestInvalidError"),
+        "frames": ({"url": clip.as_uri(), "sampling": {"num_frames": 0}}, "RequestInvalidError"),
+        "task": ({"url": clip.as_uri(), "task": "sing"}, "RequestInvalidError"),
+        "scheme": ("gopher://host/x", "SourceRefusedError"),
+        "missing": ((folder / "missing.mp4").as_uri(), "SourceNotFoundError"),
+        "short": ((folder / "short.mp4").as_uri(), "VideoUnreadableError"),
+        "text": ((folder / "text.mp4").as_uri(), "VideoUnreadableError"),
+        "zero": ((folder / "empty.mp4").as_uri(), "VideoUnreadableError"),
+        "late": ({"url": clip.as_uri(), "start_s": 50}, "NoFramesError"),
+    }
+    application.submit(*[value for value, _ in bad.values()], {"id": "good", "url": clip.as_uri()})
+    records = list(application.results(len(bad) + 1))
+    classes = sorted(
+        dict(record.headers)["__connect.errors.exception.class.name"].decode()
+        for record in records
+        if record.topic == application.settings.topics.dead_letters
+    )
+    assert classes == sorted(kind for _, kind in bad.values())
+    captions = [
+        json.loads(r.value or b"")["id"] for r in records if r.topic == application.settings.topics.captions
+    ]
+    assert captions == ["good"]
+
+
+def test_many_videos_end_once_each(application: Application) -> None:
+    """Under load, with nothing failing, every request has exactly one caption."""
+    clips = [
+        write_clip(application.folder / f"{n}.mp4", seconds=1, fps=10, width=160, height=120)
+        for n in range(4)
+    ]
+    application.submit(*[{"id": f"r{n}", "url": clips[n % 4].as_uri()} for n in range(60)])
+    endings = application.endings(60)
+    assert set(counted(endings).values()) == {1}
+    assert all(ending.captioned for ending in endings)
+
+
+def test_frames_of_a_large_video_go_by_reference(application: Application, tmp_path: Path) -> None:
+    """Frames above the by-value limit reach the captioner through the object store."""
+    clip = write_clip(tmp_path / "large.mp4", seconds=4, fps=10, width=640, height=480)
+    application.submit({"url": clip.as_uri(), "sampling": {"fps": 10, "max_frames": 40}})
+    (record,) = application.results(1)
+    made = CaptionRecord.model_validate_json(record.value or b"")
+    assert len(made.frames.pts_seconds) == 40
