@@ -202,3 +202,12 @@ class _Cluster:
                 f"no Kafka broker answered at {self._servers} within {self._timeout_s:g} s{self._last_error}"
             )
         return BrokerError(f"{what}: {cause.str()} ({cause.name()})")
+
+
+def existing(client: ClientConfig, *, timeout_s: float = 1) -> frozenset[str]:
+    """The names of the topics that exist now; none where no broker answers within the time."""
+    admin = AdminClient({**client, **QUIET, **QUICK_RECONNECT}, logger=logger)
+    try:
+        return frozenset(admin.list_topics(timeout=timeout_s).topics)
+    except KafkaException:
+        return frozenset()

@@ -16,6 +16,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from consumers.clients import client_config
 from consumers.producer import Submission, submit_all
 from consumers.reader import Until, records_of
 from consumers.report import Ending, ending_of
@@ -62,7 +63,7 @@ def require_ports(settings: Settings) -> None:
 def wait_for_topics(application: Application, settings: Settings) -> None:
     """Wait until the application has started its broker and made the topics."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    while settings.topics.requests not in existing(settings.broker.bootstrap_servers):
+    while settings.topics.requests not in existing(client_config(settings.broker)):
         application.require_running()
         if time.monotonic() > deadline:
             raise DemoError(f"the application was not up after {START_TIMEOUT_S:g} s: see {application.log_path}")

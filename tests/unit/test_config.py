@@ -61,22 +61,32 @@ def test_empty_client_properties_are_left_out() -> None:
     [
         (
             {"consumer": {"max_in_flight": 0}},
-            "args.consumer.max_in_flight: '0' is refused: Input should be greater than or equal to 1; "
-            "allowed: whole number, at least 1, at most 20,000",
+            (
+                "args.consumer.max_in_flight: '0' is refused: Input should be greater than or equal to 1; "
+                "allowed: whole number, at least 1, at most 20,000"
+            ),
         ),
         (
             {"consumer": {"settle_timeout_s": "soon"}},
-            "args.consumer.settle_timeout_s: 'soon' is refused: Input should be a valid number, unable to parse "
-            "string as a number; allowed: number, above 0, at most 120",
+            (
+                "args.consumer.settle_timeout_s: 'soon' is refused: Input should be a valid number, unable to "
+                "parse "
+                "string as a number; allowed: number, above 0, at most 120"
+            ),
         ),
         (
             {"consumer": {"delivery": "maybe"}},
-            "args.consumer.delivery: 'maybe' is refused: Input should be 'at_least_once'; allowed: at_least_once",
+            (
+                "args.consumer.delivery: 'maybe' is refused: Input should be 'at_least_once'; allowed: "
+                "at_least_once"
+            ),
         ),
         (
             {"broker": {"kind": "embeded"}},
-            "args.broker.kind: 'embeded' is refused: one of them is needed; "
-            "allowed: kind: embedded or kind: cluster",
+            (
+                "args.broker.kind: 'embeded' is refused: one of them is needed; "
+                "allowed: kind: embedded or kind: cluster"
+            ),
         ),
         (
             {"broker": {"port": 2000}},
@@ -84,8 +94,10 @@ def test_empty_client_properties_are_left_out() -> None:
         ),
         (
             {"broker": {"kind": "embedded", "port": 80}},
-            "args.broker.port: '80' is refused: Input should be greater than or equal to 1024; "
-            "allowed: whole number, at least 1,024, at most 65,534",
+            (
+                "args.broker.port: '80' is refused: Input should be greater than or equal to 1024; "
+                "allowed: whole number, at least 1,024, at most 65,534"
+            ),
         ),
         (
             {"sources": {"schemes": ["http", "ftp"]}},
@@ -93,13 +105,18 @@ def test_empty_client_properties_are_left_out() -> None:
         ),
         (
             {"topics": {"requests": "a b"}},
-            "args.topics.requests: 'a b' is refused: String should match pattern '^[A-Za-z0-9._-]{1,200}$'; "
-            "allowed: text, matching `^[A-Za-z0-9._-]{1,200}$`",
+            (
+                "args.topics.requests: 'a b' is refused: String should match pattern "
+                "'^[A-Za-z0-9._-]{1,200}$'; "
+                "allowed: text, matching `^[A-Za-z0-9._-]{1,200}$`"
+            ),
         ),
         (
             {"decoder": {"sampling": {"fps": 1000}}},
-            "args.decoder.sampling.fps: '1000' is refused: Input should be less than or equal to 240; "
-            "allowed: number, above 0, at most 240",
+            (
+                "args.decoder.sampling.fps: '1000' is refused: Input should be less than or equal to 240; "
+                "allowed: number, above 0, at most 240"
+            ),
         ),
         (
             {"decoder": {"geometry": {"max_pixels": 3}}},
@@ -107,8 +124,10 @@ def test_empty_client_properties_are_left_out() -> None:
         ),
         (
             {"captioner": {"batch": 7}},
-            "args.captioner.batch: '7' is refused: Input should be a valid dictionary or instance of "
-            "BatchSettings; allowed: mapping",
+            (
+                "args.captioner.batch: '7' is refused: Input should be a valid dictionary or instance of "
+                "BatchSettings; allowed: mapping"
+            ),
         ),
     ],
 )

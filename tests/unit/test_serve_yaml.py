@@ -39,6 +39,7 @@ GOOD: dict[str, Any] = {
         }
     ],
 }
+AT = ("applications[0].deployments[0]", "applications[0].deployments[1]")
 Steps = tuple[str | int, ...]
 FIRST: Steps = ("applications", 0, "deployments", 0)
 SECOND: Steps = ("applications", 0, "deployments", 1)
@@ -77,29 +78,28 @@ def test_our_own_files_are_good(name: str) -> None:
         (("applications", 0, "arg"), "applications[0].arg: unknown key; did you mean args?"),
         (
             (*FIRST, "num_replica"),
-            "applications[0].deployments[0].num_replica: unknown key; did you mean num_replicas?",
+            f"{AT[0]}.num_replica: unknown key; did you mean num_replicas?",
         ),
-        ((*FIRST, "autoscaling"), "applications[0].deployments[0].autoscaling: unknown key"),
+        ((*FIRST, "autoscaling"), f"{AT[0]}.autoscaling: unknown key; did you mean autoscaling_config?"),
         (
             (*FIRST, "request_router_config"),
-            "applications[0].deployments[0].request_router_config.x: unknown key",
+            f"{AT[0]}.request_router_config.x: unknown key",
         ),
         (
             (*SECOND, "autoscaling_config", "min_replica"),
-            "applications[0].deployments[1].autoscaling_config.min_replica: unknown key; did you mean min_replicas?",
+            f"{AT[1]}.autoscaling_config.min_replica: unknown key; did you mean min_replicas?",
         ),
         (
             (*SECOND, "autoscaling_config", "policy", "polcy_kwargs"),
-            "applications[0].deployments[1].autoscaling_config.policy.polcy_kwargs: unknown key; "
-            "did you mean policy_kwargs?",
+            (f"{AT[1]}.autoscaling_config.policy.polcy_kwargs: unknown key; did you mean policy_kwargs?"),
         ),
         (
             (*SECOND, "ray_actor_options", "num_cpu"),
-            "applications[0].deployments[1].ray_actor_options.num_cpu: unknown key; did you mean num_cpus?",
+            f"{AT[1]}.ray_actor_options.num_cpu: unknown key; did you mean num_cpus?",
         ),
         (
             (*SECOND, "logging_config", "level"),
-            "applications[0].deployments[1].logging_config.level: unknown key; did you mean log_level?",
+            f"{AT[1]}.logging_config.level: unknown key; did you mean log_level?",
         ),
     ],
 )
@@ -115,43 +115,57 @@ def test_an_unknown_key_is_told_once(place: Steps, told: str) -> None:
         (
             ("proxy_location",),
             "Everywhere",
-            "proxy_location: 'Everywhere' is refused: Input should be 'Disabled', 'HeadOnly' or 'EveryNode'; "
-            "allowed: Disabled, HeadOnly, EveryNode",
+            (
+                "proxy_location: 'Everywhere' is refused: Input should be 'Disabled', 'HeadOnly' or "
+                "'EveryNode'; "
+                "allowed: Disabled, HeadOnly, EveryNode"
+            ),
         ),
         (
             ("http_options", "port"),
             "eight",
-            "http_options.port: 'eight' is refused: Input should be a valid integer, unable to parse string as an "
-            "integer; allowed: whole number",
+            (
+                "http_options.port: 'eight' is refused: Input should be a valid integer, unable to parse "
+                "string as an "
+                "integer; allowed: whole number"
+            ),
         ),
         (
             (*FIRST, "max_ongoing_requests"),
             0,
-            "applications[0].deployments[0].max_ongoing_requests: '0' is refused: Input should be greater than 0; "
-            "allowed: whole number, above 0",
+            (
+                f"{AT[0]}.max_ongoing_requests: '0' is refused: Input should be greater than 0; "
+                "allowed: whole number, above 0"
+            ),
         ),
         (
             (*SECOND, "ray_actor_options", "num_gpus"),
             -1,
-            "applications[0].deployments[1].ray_actor_options.num_gpus: '-1' is refused: Input should be greater "
-            "than or equal to 0; allowed: number, at least 0",
+            (
+                f"{AT[1]}.ray_actor_options.num_gpus: '-1' is refused: Input should be greater "
+                "than or equal to 0; allowed: number, at least 0"
+            ),
         ),
         (
             (*SECOND, "autoscaling_config", "max_replicas"),
             0,
-            "applications[0].deployments[1].autoscaling_config.max_replicas: '0' is refused: Input should be "
-            "greater than 0; allowed: whole number, above 0",
+            (
+                f"{AT[1]}.autoscaling_config.max_replicas: '0' is refused: Input should be "
+                "greater than 0; allowed: whole number, above 0"
+            ),
         ),
         (
             (*FIRST, "name"),
             "Consumr",
-            "applications[0].deployments[0].name: 'Consumr' is no deployment of capstream; "
-            "allowed: Broker, Consumer, Decoder, Captioner, Ingress",
+            (
+                f"{AT[0]}.name: 'Consumr' is no deployment of capstream; "
+                "allowed: Broker, Consumer, Decoder, Captioner, Ingress"
+            ),
         ),
         (
             (*SECOND, "name"),
             "Consumer",
-            "applications[0].deployments[1].name: 'Consumer' stands twice in this application",
+            f"{AT[1]}.name: 'Consumer' stands twice in this application",
         ),
     ],
 )
@@ -163,7 +177,7 @@ def test_an_impossible_value_is_told(place: Steps, value: object, told: str) -> 
 def test_bounds_of_replicas_that_contradict_each_other_are_told() -> None:
     """Ray notices this one only when it deploys."""
     (line,) = check_ray_keys(changed((*SECOND, "autoscaling_config", "min_replicas"), 5))
-    assert line.startswith("applications[0].deployments[1].autoscaling_config")
+    assert line.startswith(f"{AT[1]}.autoscaling_config")
     assert "max_replicas" in line
 
 
@@ -187,7 +201,7 @@ def test_both_halves_of_a_file_are_told_together(tmp_path: Path) -> None:
     path = tmp_path / "serve.yaml"
     path.write_text(yaml.safe_dump(document))
     assert [line.partition(":")[0] for line in check_file(path, {})] == [
-        "applications[0].deployments[0].num_replica",
+        f"{AT[0]}.num_replica",
         "args.topics.partitions",
     ]
 
@@ -200,9 +214,7 @@ def test_the_broker_deployment_belongs_to_the_embedded_broker(tmp_path: Path) ->
     assert check_file(path, {}) == []
     document["applications"][0]["args"]["broker"] = {"kind": "cluster", "bootstrap_servers": "h:1"}
     path.write_text(yaml.safe_dump(document))
-    assert check_file(path, {}) == [
-        "applications[0].deployments[0].name: 'Broker' needs broker.kind embedded, found cluster"
-    ]
+    assert check_file(path, {}) == [f"{AT[0]}.name: 'Broker' needs broker.kind embedded, found cluster"]
 
 
 def test_a_file_without_our_application_is_told(tmp_path: Path) -> None:
