@@ -34,7 +34,7 @@ lock: .venv/.dev ## Resolve requirements/*.txt and the broker's jars anew.
 	@$(BIN)/python -m consumers.jars --lock
 
 bench: .venv/.dev ## Run the benchmarks of docs/benchmarks.md that need no other decoders.
-	@$(BIN)/python benchmarks/overhead.py && $(BIN)/python benchmarks/pipeline.py
+	@$(BIN)/python -W ignore -m benchmarks.overhead && $(BIN)/python -W ignore -m benchmarks.pipeline
 
 clean: ## Remove the environment and everything made here.
 	@rm -rf .venv .capstream .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -97,9 +97,7 @@ def _broker_ids(admin: AdminClient) -> set[int]:
         return set()
 
 
-def ensure_topics(
-    client: ClientConfig, topics: TopicSettings, *, timeout_s: float = 30
-) -> list[str]:
+def ensure_topics(client: ClientConfig, topics: TopicSettings, *, timeout_s: float = 30) -> list[str]:
     """Create the topics that are missing; one sentence per existing topic that differs where it matters.
 
     Existing topics are never changed. Raises ``SettingsError`` when a topic is missing and

@@ -32,7 +32,7 @@ class Parts:
 
 def build(args: dict[str, Any]) -> Application:
     """Build the application from the ``args`` of a Serve YAML; ``SettingsError`` refuses bad ones."""
-    driver = find_driver()
+    driver = find_driver(args)
     refuse_bad_config(driver, os.environ)
     settings = settings_from(args, os.environ)
     return compose(settings.anchored(folder_of(driver)))

@@ -12,12 +12,15 @@ from pydantic.fields import FieldInfo
 
 def range_of(field: FieldInfo) -> str:
     """The allowed values of a field: a range, a list of words, a pattern, or its type's name."""
-    words = _choices(field.annotation)
-    if words:
-        return ", ".join(words)
-    bounds = _bounds(field.metadata)
-    name = type_of(field.annotation)
+    if _choices(field.annotation):
+        return bounds_of(field)
+    bounds, name = bounds_of(field), type_of(field.annotation)
     return f"{name}, {bounds}" if bounds else name
+
+
+def bounds_of(field: FieldInfo) -> str:
+    """The allowed values without the type's name; empty where every value of the type is allowed."""
+    return ", ".join(_choices(field.annotation)) or _bounds(field.metadata)
 
 
 def _bounds(metadata: list[Any]) -> str:

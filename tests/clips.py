@@ -1,12 +1,102 @@
-"""Clips for tests, made in code."""
+"""Clips for tests, made in code; small, and the same on every run."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from serve_app.video.clips import encode, square_on
+import av
+import numpy as np
+
+from serve_app.video.clips import FAST, Coding, encode, square_on
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["CODINGS", "FAST", "Coding", "drifting", "encode", "full_decode", "mux", "write_clip"]
+
+X264 = {"preset": "veryfast", "threads": "1"}
+QUIET = {"x265-params": "log-level=none:pools=1:frame-threads=1", "preset": "ultrafast"}
+
+# Every way of referring to other frames that a planner could get wrong, by a file's name.
+CODINGS: dict[str, Coding] = {
+    "pyramid.mp4": Coding(options={**X264, "bf": "3", "g": "24", "x264-params": "b-pyramid=normal:ref=4"}),
+    "open-gop.mp4": Coding(options={**X264, "bf": "3", "x264-params": "open-gop=1:keyint=12:min-keyint=12"}),
+    "open-gop.mkv": Coding(options={**X264, "bf": "3", "x264-params": "open-gop=1:keyint=12:min-keyint=12"}),
+    "intra-refresh.mp4": Coding(options={**X264, "x264-params": "intra-refresh=1:keyint=15:bframes=0"}),
+    "one-keyframe.mp4": Coding(options={**X264, "g": "600", "bf": "3"}),
+    "interlaced.mp4": Coding(options={**X264, "flags": "+ildct+ilme", "x264-params": "tff=1"}),
+    "broadcast.ts": Coding(options={**X264, "bf": "2", "g": "15"}, container="mpegts"),
+    "fragments.mp4": Coding(
+        options={**X264, "bf": "2", "g": "15"}, container_options={"movflags": "frag_keyframe+empty_moov"}
+    ),
+    "raw.h264": Coding(options={**X264, "bf": "2", "g": "15"}, container="h264"),
+    "hevc.mp4": Coding("libx265", options={**QUIET, "g": "15", "bf": "3"}),
+    "hevc-layers.mp4": Coding(
+        "libx265",
+        options={**QUIET, "x265-params": QUIET["x265-params"] + ":temporal-layers=3:keyint=15:bframes=3"},
+    ),
+    "mpeg4.avi": Coding("mpeg4", options={"bf": "2", "g": "15"}),
+    "mpeg4.mp4": Coding("mpeg4", options={"bf": "2", "g": "15"}),
+    "mpeg2.mpg": Coding("mpeg2video", options={"bf": "2", "g": "12"}),
+    "mpeg2.ts": Coding("mpeg2video", options={"bf": "2", "g": "12"}, container="mpegts"),
+    "vp8.webm": Coding(
+        "libvpx", options={"deadline": "realtime", "cpu-used": "8", "g": "15", "auto-alt-ref": "1"}
+    ),
+    "vp9.webm": Coding("libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8", "g": "15"}),
+    "vp9-alt-ref.webm": Coding(
+        "libvpx-vp9", options={"deadline": "good", "cpu-used": "8", "g": "15", "lag-in-frames": "10"}
+    ),
+    "av1.mp4": Coding("libsvtav1", options={"preset": "12", "g": "15", "svtav1-params": "lp=1"}),
+    "motion.mjpeg.mov": Coding("mjpeg", "yuvj420p", options={}),
+    "animation.gif": Coding("gif", "rgb8", options={}),
+}
 
 
-def write_clip(path: Path, *, seconds: float, fps: int, width: int, height: int) -> Path:
+def drifting(index: int, picture: NDArray[np.uint8]) -> None:
+    """Gradients that drift, with a bright bar whose place tells the frame: no two frames are alike."""
+    height, width, _ = picture.shape
+    y, x = np.mgrid[0:height, 0:width]
+    picture[..., 0] = (x * 2 + 5 * index) % 256
+    picture[..., 1] = (y * 3 - 3 * index) % 256
+    picture[..., 2] = (x + y + 7 * index) % 256
+    picture[:, (index * 2) % width] = 255
+
+
+def write_clip(
+    path: Path, *, seconds: float, fps: int, width: int, height: int, coding: Coding | None = None
+) -> Path:
     """A square that moves over a red ground."""
-    return encode(path, square_on((200, 30, 30), (255, 255, 255)), int(seconds * fps), (width, height), fps)
+    size = (width, height)
+    return encode(
+        path, square_on((200, 30, 30), (255, 255, 255)), int(seconds * fps), size, fps, coding=coding
+    )
+
+
+def mux(path: Path, *clips: Path, default: int = 0) -> Path:
+    """One file with the first stream of each clip, ``default`` marked as the default one."""
+    with av.open(str(path), "w") as target:
+        for place, clip in enumerate(clips):
+            with av.open(str(clip)) as source:
+                stream = target.add_stream_from_template(source.streams[0])
+                stream.disposition = int(place == default)
+                for packet in source.demux(0):
+                    if packet.dts is not None:
+                        packet.stream = stream
+                        target.mux(packet)
+    return path
+
+
+def full_decode(path: Path, width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Every frame in the plainest way, for comparison: times (N,) and RGB pixels (N, H, W, 3)."""
+    with av.open(str(path)) as container:
+        stream = container.streams.best("video")
+        stream.codec_context.thread_count = 1
+        pictures = [
+            (
+                float(frame.pts * stream.time_base) if frame.pts is not None else np.nan,
+                frame.to_ndarray(width=width, height=height, format="rgb24", interpolation="BICUBIC"),
+            )
+            for frame in container.decode(stream)
+        ]
+    return np.array([time for time, _ in pictures]), np.stack([pixels for _, pixels in pictures])

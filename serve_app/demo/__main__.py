@@ -39,7 +39,9 @@ def require_no_ray() -> None:
         raise DemoError("RAY_ADDRESS is set, so Serve would join that cluster: unset it for the demo")
     running = [p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == "gcs_server"]
     if running:
-        raise DemoError(f"Ray is already running here (pid {running[0]}): stop it with `ray stop`, then try again")
+        raise DemoError(
+            f"Ray is already running here (pid {running[0]}): stop it with `ray stop`, then try again"
+        )
 
 
 def require_free(port: int, what: str, instead: str) -> None:
@@ -57,7 +59,9 @@ def require_ports(settings: Settings) -> None:
     require_free(HTTP_PORT, "Ray Serve's HTTP proxy", "end what listens there, then try again")
     if isinstance(settings.broker, EmbeddedBroker):
         for port in (settings.broker.port, settings.broker.port + 1):
-            require_free(port, "the embedded broker", "choose another pair, such as CAPSTREAM_KAFKA_PORT=29092")
+            require_free(
+                port, "the embedded broker", "choose another pair, such as CAPSTREAM_KAFKA_PORT=29092"
+            )
 
 
 def wait_for_topics(application: Application, settings: Settings) -> None:
@@ -66,7 +70,9 @@ def wait_for_topics(application: Application, settings: Settings) -> None:
     while settings.topics.requests not in existing(client_config(settings.broker)):
         application.require_running()
         if time.monotonic() > deadline:
-            raise DemoError(f"the application was not up after {START_TIMEOUT_S:g} s: see {application.log_path}")
+            raise DemoError(
+                f"the application was not up after {START_TIMEOUT_S:g} s: see {application.log_path}"
+            )
         time.sleep(0.2)
 
 
@@ -116,7 +122,9 @@ def run(console: Console, folder: Path) -> bool:
         with web_server(folder) as base_url:
             requests = requests_for(clips, base_url)
             wait_for_topics(application, settings)
-            console.print(f"up after {time.monotonic() - began:.1f} s; five requests to {settings.topics.requests}:")
+            console.print(
+                f"up after {time.monotonic() - began:.1f} s; five requests to {settings.topics.requests}:"
+            )
             endings = results_of(console, settings, requests)
     finally:
         console.print("stopping …")
@@ -124,7 +132,9 @@ def run(console: Console, folder: Path) -> bool:
     console.print(table_of(requests, endings))
     if left:
         raise DemoError(f"these processes did not end by themselves and were killed: {', '.join(left)}")
-    console.print(f"done in {time.monotonic() - began:.1f} s; next: README.md, or serve run configs/serve.yaml")
+    console.print(
+        f"done in {time.monotonic() - began:.1f} s; next: README.md, or serve run configs/serve.yaml"
+    )
     return all(r.id in endings and endings[r.id].captioned == r.captioned for r in requests)
 
 

@@ -13,19 +13,22 @@ from serve_app.schema import SourceFacts
 from serve_app.sources.fetched import Fetched
 
 MIB = 1024 * 1024
+OWN_FILES = Path("/proc/self/fd")
 
 
 class Spool:
     """Takes at most ``max_bytes`` of ``shown_url``; the file is gone when the block is left.
 
-    It is readable by this user alone, and not even a cancelled fetch leaves it behind.
+    It is readable by this user alone.
     """
 
     def __init__(self, max_bytes: int, shown_url: str) -> None:
         self._max_bytes = max_bytes
         self._shown_url = shown_url
         self._sha256 = hashlib.sha256()
-        self._file = tempfile.NamedTemporaryFile(prefix="capstream-", buffering=0)  # noqa: SIM115  closed by __exit__
+        # On Linux the file has no name, so that not even a kill -9 leaves it behind.
+        unnamed = tempfile.TemporaryFile if OWN_FILES.is_dir() else tempfile.NamedTemporaryFile
+        self._file = unnamed(prefix="capstream-", buffering=0)
         self.size = 0
 
     def __enter__(self) -> Self:
@@ -64,4 +67,5 @@ class Spool:
     def fetched(self) -> Fetched:
         """The complete file."""
         facts = SourceFacts(url=self._shown_url, sha256=self._sha256.hexdigest(), bytes=self.size)
-        return Fetched(Path(self._file.name), facts)
+        path = OWN_FILES / str(self._file.fileno()) if OWN_FILES.is_dir() else Path(str(self._file.name))
+        return Fetched(path, facts)

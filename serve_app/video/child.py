@@ -1,8 +1,9 @@
-"""The process that decodes: ``python -m serve_app.video.child``, started by the sandbox and by no one else.
+"""The process that decodes: ``python -m serve_app.video.child``, started by a slot and by no one else.
 
-It reads jobs as JSON lines from stdin and answers in JSON lines on what was its stdout; videos arrive as
-open descriptors over a socket, frames leave through shared memory. It opens no file by name. It knows
-neither Ray nor Kafka, and its answers are data, never code. It ends when its parent does.
+Its stdin is a socket. A job comes as one JSON line that carries the video's open descriptor, an answer
+goes back as one JSON line, frames leave through shared memory. It opens no file by name and knows neither
+Ray nor Kafka. Its stdout leads nowhere, so nothing that FFmpeg prints can reach the answers. It ends when
+its parent does.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ import numpy as np
 
 from serve_app.errors import Failure, RecordError, VideoRefusedError
 from serve_app.video.decoder import decode
-from serve_app.video.job import SHOT, Done, Failed
+from serve_app.video.job import READY, SHOT, Done, Failed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Jobs = queue.SimpleQueue[tuple[bytes, int]]
+
 PR_SET_PDEATHSIG = 1
+MAX_JOB_BYTES = 65_536
 
 
 def die_with(parent: int) -> None:
@@ -38,21 +42,18 @@ def die_with(parent: int) -> None:
         os._exit(0)
 
 
-def lines_of_stdin() -> queue.SimpleQueue[bytes]:
-    """Lines as they come. The end of stdin means that the parent is gone: the process ends at once."""
-    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-
-    def read() -> None:
-        for line in sys.stdin.buffer:
-            lines.put(line)
-        os._exit(0)
-
-    threading.Thread(target=read, daemon=True, name="stdin").start()
-    return lines
+def receive(channel: socket.socket, jobs: Jobs) -> None:
+    """Queue jobs as they come. When the parent closes the channel the process ends, mid-job or not."""
+    while True:
+        line, descriptors, _, _ = socket.recv_fds(channel, MAX_JOB_BYTES, 1)
+        if not line.endswith(b"\n") or len(descriptors) != 1:
+            os._exit(0)
+        jobs.put((line, descriptors[0]))
 
 
-def answer(job: int, video: int, shot_json: object, memory: mmap.mmap) -> Done | Failed:
+def answer(line: bytes, video: int, memory: mmap.mmap) -> Done | Failed:
     """Do one job; a record's error is an answer, anything else ends the process."""
+    asked = json.loads(line)
 
     def allocate(size: int) -> NDArray[np.uint8]:
         if size > len(memory):
@@ -60,18 +61,18 @@ def answer(job: int, video: int, shot_json: object, memory: mmap.mmap) -> Done |
         return np.frombuffer(memory, np.uint8, size)
 
     try:
-        done = decode(video, SHOT.validate_python(shot_json), allocate)
+        done = decode(video, SHOT.validate_python(asked["shot"]), allocate)
     except RecordError as error:
         said = Failure.of(error)
         return Failed(
-            job=job,
+            job=asked["job"],
             family=said.family,
             stage=said.stage,
             error_class=said.error_class,
             message=said.message[:2000],
         )
     return Done(
-        job=job,
+        job=asked["job"],
         width=done.frames.width,
         height=done.frames.height,
         pts_seconds=done.frames.pts_seconds.tolist(),
@@ -83,26 +84,21 @@ def answer(job: int, video: int, shot_json: object, memory: mmap.mmap) -> Done |
 
 
 def main(arguments: list[str]) -> None:
-    """Serve jobs for ever; ``arguments`` are parent pid, socket, memory descriptor and its size."""
-    parent, channel_fd, memory_fd, size = map(int, arguments)
+    """Serve jobs for ever; ``arguments`` are the parent's pid, the memory's descriptor and its size."""
+    parent, memory_fd, size = map(int, arguments)
     die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
-    # Whatever FFmpeg or a library prints must not reach the answers.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    lines = lines_of_stdin()
-    with mmap.mmap(memory_fd, size) as memory, socket.socket(fileno=channel_fd) as channel:
-        answers.write(b"ready\n")
-        answers.flush()
+    jobs: Jobs = queue.SimpleQueue()
+    with mmap.mmap(memory_fd, size) as memory, socket.socket(fileno=0) as channel:
+        channel.sendall(READY)
+        threading.Thread(target=receive, args=(channel, jobs), daemon=True, name="receive").start()
         while True:
-            asked = json.loads(lines.get())
-            _, (video,), _, _ = socket.recv_fds(channel, 1, 1)
+            line, video = jobs.get()
             try:
-                said = answer(asked["job"], video, asked["shot"], memory)
+                said = answer(line, video, memory)
             finally:
                 os.close(video)
-            answers.write(said.model_dump_json().encode() + b"\n")
-            answers.flush()
+            channel.sendall(said.model_dump_json().encode() + b"\n")
 
 
 if __name__ == "__main__":

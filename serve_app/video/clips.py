@@ -2,27 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 
-Draw = Callable[[int, np.ndarray], None]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Draw = Callable[[int, NDArray[np.uint8]], None]
+
 WIDTH, HEIGHT, FPS = 320, 240, 25
+TICKS_PER_SECOND = 90_000
+FAST: Mapping[str, str] = {"preset": "veryfast", "crf": "26", "threads": "1"}
 
 
-def encode(path: Path, draw: Draw, frames: int, size: tuple[int, int] = (WIDTH, HEIGHT), fps: int = FPS) -> Path:
-    """Write an H.264 MP4; ``draw(index, picture)`` paints each frame (uint8, H x W x 3, RGB, black)."""
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How a clip is written.
+
+    ``pts_seconds`` gives each frame's time, or they follow the frame rate from zero. ``rotation`` is in
+    degrees clockwise and turns the picture only when it is shown. ``container`` is a format's name where
+    the path's suffix does not tell.
+    """
+
+    codec: str = "libx264"
+    pixels: str = "yuv420p"
+    options: Mapping[str, str] = field(default_factory=lambda: dict(FAST))
+    pts_seconds: tuple[float, ...] | None = None
+    rotation: int = 0
+    mirrored: bool = False
+    sample_aspect_ratio: Fraction | None = None
+    container: str | None = None
+    container_options: Mapping[str, str] = field(default_factory=dict)
+
+
+def encode(
+    path: Path,
+    draw: Draw,
+    frames: int,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    fps: int = FPS,
+    *,
+    coding: Coding | None = None,
+) -> Path:
+    """Write a clip; ``draw(index, picture)`` paints each frame (uint8, H x W x 3, RGB, black)."""
+    coding = coding or Coding()
     width, height = size
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options={"preset": "veryfast", "crf": "26"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    options = dict(coding.container_options)
+    with av.open(str(path), "w", format=coding.container, options=options) as container:
+        stream = container.add_stream(coding.codec, rate=Fraction(fps), options=dict(coding.options))
+        stream.width, stream.height, stream.pix_fmt = width, height, coding.pixels
+        if coding.pts_seconds is not None:
+            stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
+        if coding.sample_aspect_ratio is not None:
+            stream.codec_context.sample_aspect_ratio = coding.sample_aspect_ratio
+        if coding.rotation or coding.mirrored:
+            stream.set_display_rotation(-coding.rotation, hflip=coding.mirrored)
         for index in range(frames):
             picture = np.zeros((height, width, 3), dtype=np.uint8)
             draw(index, picture)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if coding.pts_seconds is not None:
+                frame.pts = round(coding.pts_seconds[index] * TICKS_PER_SECOND)
+                frame.time_base = Fraction(1, TICKS_PER_SECOND)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
 
@@ -30,7 +79,7 @@ def encode(path: Path, draw: Draw, frames: int, size: tuple[int, int] = (WIDTH, 
 def square_on(ground: tuple[int, int, int], ink: tuple[int, int, int]) -> Draw:
     """A square that moves to the right over a plain ground."""
 
-    def draw(index: int, picture: np.ndarray) -> None:
+    def draw(index: int, picture: NDArray[np.uint8]) -> None:
         height, width, _ = picture.shape
         side = height // 3
         left = (index * 3) % max(1, width - side)
@@ -43,7 +92,7 @@ def square_on(ground: tuple[int, int, int], ink: tuple[int, int, int]) -> Draw:
 def shots(colours: list[tuple[int, int, int]], length: int) -> Draw:
     """Plain colours with a hard cut every ``length`` frames."""
 
-    def draw(index: int, picture: np.ndarray) -> None:
+    def draw(index: int, picture: NDArray[np.uint8]) -> None:
         picture[:] = colours[(index // length) % len(colours)]
 
     return draw

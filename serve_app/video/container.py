@@ -78,7 +78,9 @@ class VideoContainer:
         context = self._video.codec_context
         if context.width * context.height > MAX_PIXELS:
             self._container.close()
-            raise VideoRefusedError(f"pictures of {context.width}x{context.height} have over {MAX_PIXELS} pixels")
+            raise VideoRefusedError(
+                f"pictures of {context.width}x{context.height} have over {MAX_PIXELS} pixels"
+            )
         context.options = {"max_pixels": str(MAX_PIXELS)}
         context.thread_count = 1
 

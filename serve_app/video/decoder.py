@@ -161,7 +161,9 @@ class Canvas:
             self._make_room(display_size(frame.width, frame.height, video.sample_aspect_ratio, turn))
             self._stored, self.rotation = (frame.width, frame.height), turn.rotation
         elif self._stored != (frame.width, frame.height) and not self.warnings:
-            self.warnings.append(f"pictures change from {self._stored} to {(frame.width, frame.height)} pixels")
+            self.warnings.append(
+                f"pictures change from {self._stored} to {(frame.width, frame.height)} pixels"
+            )
         self._painter.paint(frame, turn, self.pixels[row])
         self.painted.add(ordinal)
 

@@ -54,6 +54,14 @@ class Orientation:
         return 180 if self.flip_x else 0
 
 
+QUARTER_TURNS = (  # by 0, 90, 180 and 270 degrees clockwise
+    Orientation(),
+    Orientation(transpose=True, flip_x=True),
+    Orientation(flip_x=True, flip_y=True),
+    Orientation(transpose=True, flip_y=True),
+)
+
+
 def orientation(matrix: Sequence[int]) -> Orientation:
     """The nearest quarter turn and flip of a display matrix: nine numbers, row by row.
 
@@ -85,19 +93,20 @@ def target_size(width: int, height: int, size: GeometrySettings | FixedSize) -> 
             target = resized(
                 width, height, factor=size.factor, min_pixels=size.min_pixels, max_pixels=size.max_pixels
             )
-        case FixedSize(width=None, height=None):
-            target = width, height
-        case FixedSize(width=int() as wide, height=None):
-            target = wide, max(1, round(wide * height / width))
-        case FixedSize(width=None, height=int() as high):
-            target = max(1, round(high * width / height)), high
-        case FixedSize(width=int() as wide, height=int() as high):
-            target = wide, high
+        case FixedSize():
+            target = _fixed(width, height, size)
         case _:
             assert_never(size)
     if max(target) > MAX_SIDE:
         raise VideoRefusedError(f"frames of {target[0]}x{target[1]} have a side above {MAX_SIDE}")
     return target
+
+
+def _fixed(width: int, height: int, size: FixedSize) -> tuple[int, int]:
+    if size.width is None and size.height is None:
+        return width, height
+    wide = size.width or max(1, round((size.height or height) * width / height))
+    return wide, size.height or max(1, round(wide * height / width))
 
 
 def resized(width: int, height: int, *, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
@@ -107,9 +116,7 @@ def resized(width: int, height: int, *, factor: int, min_pixels: int, max_pixels
     wide, high = (max(factor, round(side / factor) * factor) for side in (width, height))
     if wide * high > max_pixels:
         shrink = math.sqrt(width * height / max_pixels)
-        wide, high = (
-            max(factor, math.floor(side / shrink / factor) * factor) for side in (width, height)
-        )
+        wide, high = (max(factor, math.floor(side / shrink / factor) * factor) for side in (width, height))
     elif wide * high < min_pixels:
         grow = math.sqrt(min_pixels / (width * height))
         wide, high = (math.ceil(side * grow / factor) * factor for side in (width, height))

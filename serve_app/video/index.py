@@ -102,7 +102,9 @@ def build(packets: Packets, time_base: Fraction, header: Header) -> VideoIndex:
     if not shown.any():
         raise ValueError("no packet can be shown")
     pts = _filled_pts(packets, shown, header)
-    index = _untimed(packets, shown, header) if pts is None else _timed(packets, shown, pts, time_base, header)
+    index = (
+        _untimed(packets, shown, header) if pts is None else _timed(packets, shown, pts, time_base, header)
+    )
     return replace(index, warnings=_complaints(index, header, untimed=pts is None))
 
 
@@ -145,7 +147,8 @@ def _untimed(packets: Packets, shown: NDArray[np.bool_], header: Header) -> Vide
     frame_s = 1 / header.fps if header.fps else FALLBACK_FRAME_S
     count = int(shown.sum())
     ordinals = np.arange(count, dtype=np.int64)
-    return VideoIndex(packets, ordinals * frame_s, ordinals, count * frame_s, timed=False)
+    seconds = (ordinals * frame_s).astype(np.float64)
+    return VideoIndex(packets, seconds, ordinals, count * frame_s, timed=False)
 
 
 def _complaints(index: VideoIndex, header: Header, *, untimed: bool) -> tuple[str, ...]:

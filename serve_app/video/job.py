@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from serve_app.errors import Family, Stage  # noqa: TC001  pydantic reads the annotations
+from serve_app.errors import Family, Stage
 from serve_app.schema import Closed, FpsSampling, Sampling, VideoFacts
 from serve_app.settings import GeometrySettings
 from serve_app.video.geometry import FixedSize
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class Shot:
     """Which frames of a video, and how large. Times are seconds on the container's timeline."""
 
-    sampling: Sampling = FpsSampling()
+    sampling: Sampling = field(default_factory=FpsSampling)
     start_s: float | None = None
     end_s: float | None = None
-    size: GeometrySettings | FixedSize = GeometrySettings()
+    size: GeometrySettings | FixedSize = field(default_factory=GeometrySettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class DecodeJob:
     """One local file and what to take from it."""
 
     path: Path
-    shot: Shot = Shot()
+    shot: Shot = field(default_factory=Shot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +75,6 @@ class Failed(Closed):
     message: str = Field(max_length=2000)
 
 
+READY = b"ready\n"  # a child's first line
 SHOT: TypeAdapter[Shot] = TypeAdapter(Shot)
 ANSWER: TypeAdapter[Done | Failed] = TypeAdapter(Annotated[Done | Failed, Field(discriminator="kind")])

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from serve_app.errors import VideoUnreadableError
 from serve_app.video.container import FFmpegError, VideoFrame, VideoReformatter
-from serve_app.video.geometry import Orientation, orientation
+from serve_app.video.geometry import QUARTER_TURNS, Orientation, orientation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
 def turn_of(frame: VideoFrame) -> Orientation:
     """What the picture's display matrix asks for."""
     try:
-        return orientation(struct.unpack("=9i", bytes(frame.side_data["DISPLAYMATRIX"])[:36]))
+        matrix = bytes(cast("Mapping[str, bytes]", frame.side_data)["DISPLAYMATRIX"])
     except KeyError:
         return Orientation()
+    except ValueError:
+        # PyAV knows no name for something else on this picture; it still tells the angle.
+        return QUARTER_TURNS[round(-frame.rotation / 90) % 4]
+    return orientation(struct.unpack("=9i", matrix[:36]))
 
 
 class Painter:
@@ -38,7 +44,7 @@ class Painter:
         except FFmpegError as error:
             raise VideoUnreadableError(f"pictures cannot be converted: {error.strerror}") from error
         plane = scaled.planes[0]
-        lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         picture = lines[: size[1], : size[0] * 3].reshape(size[1], size[0], 3)
         picture = picture.swapaxes(0, 1) if turn.transpose else picture
         onto[:] = picture[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]

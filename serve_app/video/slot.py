@@ -1,4 +1,9 @@
-"""One child process and the memory it shares with its parent: started, asked, killed, replaced."""
+"""One child process and the memory it shares with its parent: started, asked, killed, replaced.
+
+The child's stdin is one end of a socket pair. A job is a JSON line that carries the video's descriptor;
+an answer is a JSON line. The process is started on the event loop's own thread and reaped by hand:
+asyncio's subprocesses differ between loops and can wait for ever on a child that was killed early.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +15,23 @@ import mmap
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
 
 from serve_app.errors import DecoderDiedError, DecodeTimeoutError, Failure
 from serve_app.video.frames import Frames
-from serve_app.video.job import ANSWER, SHOT, Decoded, Done, Failed, Shot
+from serve_app.video.job import ANSWER, READY, SHOT, Decoded, Done, Failed
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
+    from serve_app.video.job import Shot
 
 START_TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
+LAST_WORDS_S = 1.0
 KEPT_BYTES = 64 * 1024 * 1024  # pages that stay between jobs: zeroing them anew costs more than they do
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
@@ -50,57 +56,56 @@ class Slot:
         self._size = max_frames_bytes
         self._memory_fd = shared_memory(max_frames_bytes)
         self._memory = mmap.mmap(self._memory_fd, max_frames_bytes)
-        self._process: Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
-        self._starting = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._doomed = self._closed = False
         self._jobs = 0
         self._used = 0
-        self._closed = False
 
     @property
     def pid(self) -> int | None:
         """The child's process id; ``None`` while there is none that may be asked."""
         process = self._process
-        return process.pid if process is not None and process.returncode is None and self._channel else None
+        return process.pid if process is not None and not self._doomed and process.poll() is None else None
 
     async def start(self) -> None:
         """Have a child that is ready; ``DecoderDiedError`` if it does not start."""
-        async with self._starting:
-            if self.pid is not None:
-                return
-            self.kill()
-            if self._process is not None:
-                # The old child must be gone before a new one gets the same memory.
-                await self._process.wait()
-            if self._closed:
-                raise DecoderDiedError("the sandbox is closed")
-            process = self._process = await self._spawn()
-            try:
-                async with asyncio.timeout(START_TIMEOUT_S):
-                    greeting = await _output(process).readline()
-            except BaseException:
-                self.kill()
-                raise
-            if greeting != b"ready\n":
-                self.kill()
-                raise DecoderDiedError(f"the decoder process did not start: {await _ending(process)}")
+        async with self._turn:
+            await self._start()
 
-    async def _spawn(self) -> Process:
-        ours, theirs = socket.socketpair()
-        self._channel = ours
+    async def _start(self) -> None:
+        if self.pid is not None:
+            return
+        # The old child must be gone before a new one gets the same memory.
+        await self._end()
+        if self._closed:
+            raise DecoderDiedError("the sandbox is closed")
+        self._spawn()
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                greeting = await self._line()
+        except BaseException:
+            self.kill()
+            raise
+        if greeting != READY:
+            raise DecoderDiedError(f"the decoder process did not start: {await self._end()}")
+
+    def _spawn(self) -> None:
+        self._doomed = False
+        self._channel, theirs = socket.socketpair()
+        self._channel.settimeout(0)
         # Secrets of the parent's environment are no business of a process that reads hostile files.
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        arguments = [os.getpid(), theirs.fileno(), self._memory_fd, self._size]
+        arguments = map(str, (os.getpid(), self._memory_fd, self._size))
         with theirs:
-            return await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "serve_app.video.child", *map(str, arguments)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                pass_fds=(theirs.fileno(), self._memory_fd),
+            self._process = subprocess.Popen(  # noqa: S603  our own interpreter and our own numbers
+                [sys.executable, "-m", "serve_app.video.child", *arguments],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                pass_fds=(self._memory_fd,),
                 env=environment,
-                limit=MAX_ANSWER_BYTES,
             )
 
     async def ask(self, video: int, shot: Shot, timeout_s: float) -> Decoded:
@@ -108,88 +113,107 @@ class Slot:
 
         Raises the child's own error, ``DecoderDiedError`` and ``DecodeTimeoutError``.
         """
-        await self.start()
-        self._jobs += 1
         try:
-            async with asyncio.timeout(timeout_s):
-                line = await self._exchange(video, shot)
-            answer = ANSWER.validate_json(line)
-            if answer.job != self._jobs:
-                raise ValueError("an answer to another job")
-            if isinstance(answer, Done):
-                return self._decoded(answer)
+            async with self._turn:
+                await self._start()
+                async with asyncio.timeout(timeout_s):
+                    answer = self._read(await self._exchange(video, shot))
         except TimeoutError as error:
             self.kill()
             raise DecodeTimeoutError(f"the decoder took longer than {timeout_s:g} s") from error
-        except (ValidationError, ValueError) as error:
+        except ValueError as error:
             self.kill()
             raise DecoderDiedError("the decoder process gave an answer that makes no sense") from error
         except BaseException:
+            # The answer is still to come: it must not be taken for the next job's.
             self.kill()
             raise
-        raise Failure(answer.family, answer.stage, answer.error_class, answer.message).raised()
+        if isinstance(answer, Failed):
+            raise Failure(answer.family, answer.stage, answer.error_class, answer.message).raised()
+        return answer
 
     async def _exchange(self, video: int, shot: Shot) -> bytes:
-        process, channel = self._process, self._channel
-        if process is None or process.stdin is None or channel is None:
-            raise DecoderDiedError("the decoder process is gone")
-        asked = {"job": self._jobs, "shot": SHOT.dump_python(shot, mode="json")}
+        self._jobs += 1
+        asked = json.dumps({"job": self._jobs, "shot": SHOT.dump_python(shot, mode="json")}).encode() + b"\n"
         line = b""
+        # A line this short goes into an empty socket whole or not at all.
         with contextlib.suppress(OSError):
-            socket.send_fds(channel, [b"v"], [video])
-            process.stdin.write(json.dumps(asked).encode() + b"\n")
-            await process.stdin.drain()
-            line = await _output(process).readline()
-        if not line.endswith(b"\n"):
-            self.kill()
-            raise DecoderDiedError(f"the decoder process died: {await _ending(process)}")
+            if self._channel is not None and socket.send_fds(self._channel, [asked], [video]) == len(asked):
+                line = await self._line()
+        if not line:
+            raise DecoderDiedError(f"the decoder process died: {await self._end()}")
         return line
+
+    async def _line(self) -> bytes:
+        """The next line, or nothing if the child is gone; ``ValueError`` if it is far too long."""
+        line = bytearray()
+        while self._channel is not None and not line.endswith(b"\n"):
+            piece = await asyncio.get_running_loop().sock_recv(self._channel, 65_536)
+            line += piece
+            if not piece:
+                return b""
+            if len(line) > MAX_ANSWER_BYTES:
+                raise ValueError(f"an answer above {MAX_ANSWER_BYTES} bytes")
+        return bytes(line)
+
+    def _read(self, line: bytes) -> Decoded | Failed:
+        answer = ANSWER.validate_json(line)
+        if answer.job != self._jobs:
+            raise ValueError(f"an answer to job {answer.job} instead of {self._jobs}")
+        return answer if isinstance(answer, Failed) else self._decoded(answer)
 
     def _decoded(self, done: Done) -> Decoded:
         shape = (len(done.pts_seconds), done.height, done.width, 3)
-        self._used = shape[0] * shape[1] * shape[2] * shape[3]
-        if self._used > self._size:
-            raise ValueError(f"{self._used} bytes of frames in {self._size} bytes of memory")
-        pixels = np.frombuffer(memoryview(self._memory).toreadonly(), np.uint8, self._used).reshape(shape)
+        size = shape[0] * shape[1] * shape[2] * shape[3]
+        if size > self._size:
+            raise ValueError(f"{size} bytes of frames in {self._size} bytes of memory")
+        self._used = size
+        pixels = np.frombuffer(memoryview(self._memory).toreadonly(), np.uint8, size).reshape(shape)
         frames = Frames(pixels, np.array(done.pts_seconds, np.float64))
         return Decoded(frames, done.video, done.warnings, done.cpu_s, done.wall_s)
 
     def forget(self) -> None:
         """Let the memory be reused; much of it goes back to the system."""
-        if self._used > KEPT_BYTES and hasattr(mmap, "MADV_REMOVE"):
+        if self._used > KEPT_BYTES and sys.platform == "linux":
             self._memory.madvise(mmap.MADV_REMOVE)
         self._used = 0
 
     def kill(self) -> None:
-        """End the child at once, if there is one."""
+        """End the child at once, if there is one. Whoever waits for its answer learns of it."""
+        self._doomed, self._used = True, self._size
         if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-            self._used = self._size
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            with contextlib.suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RDWR)
+        if self._process is not None:
+            self._process.kill()
+
+    async def _end(self) -> str:
+        """Wait until the child is gone and say how it ended."""
+        process, channel = self._process, self._channel
+        if process is None or channel is None:
+            return "there is none"
+        code = await asyncio.to_thread(_reaped, process)
+        channel.close()
+        self._process = self._channel = None
+        return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
 
     async def close(self) -> None:
         """End the child for good and give the memory back once nobody looks at it."""
         self._closed = True
         self.kill()
-        async with self._starting:
+        async with self._turn:
             self.kill()
-            if self._process is not None:
-                await self._process.wait()
+            await self._end()
         os.close(self._memory_fd)
         # Frames that are still looked at keep the mapping until they are dropped.
         with contextlib.suppress(BufferError):
             self._memory.close()
 
 
-def _output(process: Process) -> asyncio.StreamReader:
-    if process.stdout is None:
-        raise DecoderDiedError("the decoder process has no output")
-    return process.stdout
-
-
-async def _ending(process: Process) -> str:
-    code = await process.wait()
-    return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+def _reaped(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a child that hung up; one that does not end soon after is killed."""
+    try:
+        return process.wait(LAST_WORDS_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

@@ -69,9 +69,8 @@ def test_empty_client_properties_are_left_out() -> None:
         (
             {"consumer": {"settle_timeout_s": "soon"}},
             (
-                "args.consumer.settle_timeout_s: 'soon' is refused: Input should be a valid number, unable to "
-                "parse "
-                "string as a number; allowed: number, above 0, at most 120"
+                "args.consumer.settle_timeout_s: 'soon' is refused: Input should be a valid number, unable "
+                "to parse string as a number; allowed: number, above 0, at most 120"
             ),
         ),
         (

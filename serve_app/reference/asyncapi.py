@@ -1,0 +1,118 @@
+"""The topics and their records as an AsyncAPI 3.0 document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serve_app.schema import CAPTION_SCHEMA, REQUEST_SCHEMA
+from serve_app.settings import TopicSettings
+
+Node = dict[str, Any]
+CAPTION_HEADERS = {
+    "capstream.id": "The request's id, or topic-partition-offset of its record.",
+    "capstream.schema": f"{CAPTION_SCHEMA}.",
+    "capstream.consumer": "The consumer replica that settled the request.",
+}
+CONNECT = "__connect.errors."
+DEAD_LETTER_HEADERS = {
+    CONNECT + "topic": "The topic that the request came from.",
+    CONNECT + "partition": "Its partition, in digits.",
+    CONNECT + "offset": "Its offset, in digits.",
+    CONNECT + "stage": "Where it failed: parse, dispatch, fetch, decode, caption or publish.",
+    CONNECT + "class.name": "The part of capstream that failed.",
+    CONNECT + "exception.class.name": "The error's class, such as SourceNotFoundError.",
+    CONNECT + "exception.message": "What went wrong, without secrets.",
+    CONNECT + "exception.stacktrace": "Class and message; there is no trace of the code.",
+    "capstream.id": "The request's id, or topic-partition-offset of its record.",
+    "capstream.family": "permanent: no attempt will help; transient: the attempts were used up.",
+    "capstream.attempts": "Attempts that were made, in digits.",
+    "capstream.config_hash": "Of the settings that decide what a caption says.",
+    "capstream.consumer": "The consumer replica that settled the request.",
+    "capstream.first_seen_ms": "The request record's time in ms since the epoch; -1 if it has none.",
+}
+OPTIONAL_HEADERS = {
+    "capstream.value_omitted_bytes": "Only where the request is too large for this topic: its size. The "
+    "record then has no value; the request stands where it came from.",
+}
+NOTE = (
+    "Every record of the requests topic ends as one record of the captions topic or of the dead letter "
+    "topic, with the request's key. The names are the defaults; the settings under topics change them."
+)
+
+
+def asyncapi() -> Node:
+    """The document."""
+    topics = TopicSettings()
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "capstream",
+            "version": "1.0.0",
+            "description": NOTE,
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            "requests": _channel(topics.requests, "Videos to caption.", "request"),
+            "captions": _channel(topics.captions, "One record for each captioned video.", "caption"),
+            "deadLetters": _channel(topics.dead_letters, "Requests that got no caption.", "deadLetter"),
+        },
+        "operations": {
+            "takeRequest": _operation("receive", "requests", "Take a request."),
+            "sendCaption": _operation("send", "captions", "Publish a caption."),
+            "sendDeadLetter": _operation("send", "deadLetters", "Publish a request that failed."),
+        },
+        "components": {"messages": _messages()},
+    }
+
+
+def _channel(address: str, description: str, message: str) -> Node:
+    return {
+        "address": address,
+        "description": description,
+        "messages": {message: {"$ref": f"#/components/messages/{message}"}},
+        "bindings": {"kafka": {"topic": address, "bindingVersion": "0.5.0"}},
+    }
+
+
+def _operation(action: str, channel: str, summary: str) -> Node:
+    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "summary": summary}
+
+
+def _messages() -> Node:
+    return {
+        "request": {
+            "name": REQUEST_SCHEMA,
+            "summary": "A JSON object, a bare URL, or a list of chat messages.",
+            "contentType": "application/json",
+            "payload": {"$ref": "./schemas/request.v1.json"},
+            "bindings": _key("Free; requests with equal keys share a partition."),
+        },
+        "caption": {
+            "name": CAPTION_SCHEMA,
+            "summary": "What the video shows, and how that was found out.",
+            "contentType": "application/json",
+            "headers": _headers(CAPTION_HEADERS, {}),
+            "payload": {"$ref": "./schemas/caption.v1.json"},
+            "bindings": _key("The request's key, byte for byte."),
+        },
+        "deadLetter": {
+            "name": "capstream.dead_letter/v1",
+            "summary": "The request's key, value and headers, and headers that say what happened.",
+            "contentType": "application/octet-stream",
+            "headers": _headers(DEAD_LETTER_HEADERS, OPTIONAL_HEADERS),
+            "payload": {"description": "The request's value, byte for byte: it may be no JSON at all."},
+            "bindings": _key("The request's key, byte for byte."),
+        },
+    }
+
+
+def _headers(always: dict[str, str], sometimes: dict[str, str]) -> Node:
+    texts = always | sometimes
+    described = {name: {"type": "string", "description": text} for name, text in texts.items()}
+    return {"type": "object", "required": list(always), "properties": described}
+
+
+def _key(description: str) -> Node:
+    key = {"type": ["string", "null"], "description": description}
+    return {"kafka": {"key": key, "bindingVersion": "0.5.0"}}

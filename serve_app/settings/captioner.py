@@ -1,0 +1,35 @@
+"""Settings of the GPU tier: engine and batches."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from serve_app.schema import Closed
+
+
+class BaselineSettings(Closed):
+    """No model: states measured facts about light, colour, motion and cuts."""
+
+    kind: Literal["baseline"] = "baseline"
+
+
+class BatchSettings(Closed):
+    """Micro-batches of the captioner."""
+
+    max_batch_size: int = Field(default=16, ge=1, le=1024, description="Requests in one batch.")
+    wait_ms: float = Field(default=5, ge=0, le=10_000, description="Wait for a batch to fill.")
+    overlap: int = Field(default=2, ge=1, le=16, description="Batches in the engine at once.")
+    timeout_s: float = Field(default=120, gt=0, le=3600, description="For one batch.")
+
+
+class CaptionerSettings(Closed):
+    """Engine and batches."""
+
+    engine: BaselineSettings = Field(default=BaselineSettings(), description="What writes the captions.")
+    batch: BatchSettings = Field(default=BatchSettings(), description="Micro-batches.")
+    task: Literal["describe"] = Field(default="describe", description="Where a request does not say.")
+    timeout_s: float = Field(
+        default=300, gt=0, le=3600, description="From handing over frames to their caption, queue included."
+    )
