@@ -15,7 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but 
     ResourceType,
 )
 
-from consumers.clients import HEADROOM_BYTES, ClientConfig
+from consumers.clients import ClientConfig
 from serve_app.errors import BrokerError, SettingsError
 
 if TYPE_CHECKING:

@@ -156,9 +156,9 @@ class VideoContainer:
             duration = float(video.duration * video.time_base)
         elif self._container.duration is not None:
             duration = self._container.duration / 1_000_000
-        rate = video.average_rate or video.guessed_rate
+        fps, nominal = (float(rate) if rate else None for rate in (video.average_rate, video.guessed_rate))
         reorders = bool(video.codec_context.has_b_frames)
-        return Header(video.frames or None, duration, float(rate) if rate else None, reorders)
+        return Header(video.frames or None, duration, fps, nominal, reorders)
 
     def go_to(self, ordinal: int, packets: Packets, *, seek: bool) -> None:
         """Make ``ordinal`` the next packet that is read, and empty the decoder."""

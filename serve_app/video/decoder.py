@@ -18,7 +18,7 @@ from serve_app.schema import VideoFacts
 from serve_app.video.container import VideoContainer
 from serve_app.video.frames import Frames
 from serve_app.video.geometry import display_size, target_size
-from serve_app.video.job import Decoded, DecodeJob, Shot
+from serve_app.video.job import Decoded, DecodeJob, Shot, open_video
 from serve_app.video.picture import Painter, turn_of
 from serve_app.video.plan import Plan, plan, through
 from serve_app.video.sampling import choose
@@ -38,7 +38,7 @@ WHOLE_IN_ITSELF = (0, 1)  # picture types: unnamed, intra
 
 def decode_file(job: DecodeJob) -> Decoded:
     """Decode in this process, without the sandbox; errors as :func:`decode`, and ``OSError``."""
-    fd = os.open(job.path, os.O_RDONLY)
+    fd = open_video(job.path)
     try:
         return decode(fd, job.shot, lambda size: np.empty(size, np.uint8))
     finally:

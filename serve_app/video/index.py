@@ -88,11 +88,15 @@ class VideoIndex:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the container claims beside its packets; ``None`` where it claims nothing."""
+    """What the container claims beside its packets; ``None`` where it claims nothing.
+
+    ``nominal_fps`` is what the codec's own headers say; it counts where packets have no times.
+    """
 
     frames: int | None = None
     duration_s: float | None = None
     fps: float | None = None
+    nominal_fps: float | None = None
     reorders: bool = False
 
 
@@ -144,7 +148,8 @@ def _usual_gap(seconds: NDArray[np.float64], header: Header) -> float:
 
 
 def _untimed(packets: Packets, shown: NDArray[np.bool_], header: Header) -> VideoIndex:
-    frame_s = 1 / header.fps if header.fps else FALLBACK_FRAME_S
+    fps = header.nominal_fps or header.fps
+    frame_s = 1 / fps if fps else FALLBACK_FRAME_S
     count = int(shown.sum())
     ordinals = np.arange(count, dtype=np.int64)
     seconds = (ordinals * frame_s).astype(np.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -48,6 +50,16 @@ class Decoded:
     warnings: tuple[str, ...]
     cpu_s: float
     wall_s: float
+
+
+def open_video(path: Path) -> int:
+    """A descriptor to read ``path`` from; ``VideoUnreadableError`` for anything but a regular file."""
+    # Without O_NONBLOCK a FIFO would keep its opener waiting for a writer.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise VideoUnreadableError("not a regular file")
+    return fd
 
 
 class Done(Closed):

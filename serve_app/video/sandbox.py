@@ -18,6 +18,7 @@ import os
 from typing import TYPE_CHECKING
 
 from serve_app.errors import DecoderDiedError
+from serve_app.video.job import open_video
 from serve_app.video.slot import Slot
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Sandbox:
         Raises what :func:`serve_app.video.decoder.decode` raises, ``DecoderDiedError``,
         ``DecodeTimeoutError``, and ``OSError`` if the file cannot be opened.
         """
-        video = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC)
+        video = open_video(job.path)
         try:
             slot = await self._free.get()
             try:

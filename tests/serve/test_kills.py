@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.clips import write_clip
 
 from serve_app.schema import CaptionRecord
+from tests.clips import write_clip
 from tests.serve.applications import Application
 
 COUNT = 60

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.clips import write_clip
-
 from serve_app.schema import CaptionRecord
+from tests.clips import write_clip
 from tests.serve.applications import Application, counted
 
 
