@@ -26,12 +26,15 @@ from consumers.broker import BrokerProcess
 from consumers.broker_node import embedded_node
 from consumers.clients import HEADROOM_BYTES, MIB, client_config
 from consumers.group import is_empty
+from consumers.jars import default_cache_dir
+from consumers.runtime import find_runtime
 from serve_app.settings import EmbeddedBroker, Settings
 
 log = logging.getLogger("ray.serve")
 
 RESTARTS = 5
 ASK_AGAIN_S = 0.2
+PREPARE_AFTER_S = 60.0
 
 
 @serve.deployment(name="Broker")
@@ -43,9 +46,9 @@ class Broker:
             raise TypeError(f"broker.kind is {settings.broker.kind}: nothing to embed")
         self._settings = settings
         self._broker = await asyncio.to_thread(_process, settings, settings.broker)
-        self._failure: BaseException | None = None
         await asyncio.to_thread(self._broker.start)
         self._watch = asyncio.create_task(self._supervise())
+        self._preparing = asyncio.create_task(_prepare_later())
 
     async def ready(self) -> str:
         """The bootstrap servers; Serve answers calls only once the broker serves."""
@@ -67,6 +70,7 @@ class Broker:
 
     async def __del__(self) -> None:
         self._watch.cancel()
+        self._preparing.cancel()
         await self._linger()
         await asyncio.to_thread(self._broker.stop)
 
@@ -86,4 +90,10 @@ class Broker:
 
 def _process(settings: Settings, own: EmbeddedBroker) -> BrokerProcess:
     size = settings.topics.max_message_mib * MIB + HEADROOM_BYTES
-    return BrokerProcess(embedded_node(own, max_message_bytes=size), ensure_runtime())
+    return BrokerProcess(embedded_node(own, max_message_bytes=size), find_runtime(default_cache_dir()))
+
+
+async def _prepare_later() -> None:
+    # Preparing takes longer than it saves at this start, so it waits until the application has settled.
+    await asyncio.sleep(PREPARE_AFTER_S)
+    await asyncio.to_thread(ensure_runtime)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from ray.serve import Application
+from ray.serve import Application, Deployment
 
 from consumers.broker_deployment import Broker
 from consumers.deployment import Consumer
@@ -40,8 +40,13 @@ def build(args: dict[str, Any]) -> Application:
 
 def compose(settings: Settings, parts: Parts = Parts()) -> Application:
     """Tie the deployments together; replica counts and resources are the Serve YAML's."""
-    captioner = Captioner.bind(settings.captioner, parts.engine)
-    decoder = Decoder.bind(settings, captioner, parts.prepare)
-    broker = Broker.bind(settings) if isinstance(settings.broker, EmbeddedBroker) else None
-    consumer = Consumer.bind(settings, decoder, broker, answer)
-    return Ingress.bind(settings, decoder, consumer)
+    captioner = _bound(Captioner, settings.captioner, parts.engine)
+    decoder = _bound(Decoder, settings, captioner, parts.prepare)
+    broker = _bound(Broker, settings) if isinstance(settings.broker, EmbeddedBroker) else None
+    consumer = _bound(Consumer, settings, decoder, broker, answer)
+    return _bound(Ingress, settings, decoder, consumer)
+
+
+def _bound(deployment: object, *arguments: object) -> Application:
+    # Ray's types say that its decorator returns the class that it was given.
+    return cast("Deployment", deployment).bind(*arguments)

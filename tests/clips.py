@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -48,8 +48,8 @@ CODINGS: dict[str, Coding] = {
         "libvpx-vp9", options={"deadline": "good", "cpu-used": "8", "g": "15", "lag-in-frames": "10"}
     ),
     "av1.mp4": Coding("libsvtav1", options={"preset": "12", "g": "15", "svtav1-params": "lp=1"}),
-    "motion.mjpeg.mov": Coding("mjpeg", "yuvj420p", options={}),
-    "animation.gif": Coding("gif", "rgb8", options={}),
+    "motion.mjpeg.mov": Coding("mjpeg", pixels="yuvj420p", options={}),
+    "animation.gif": Coding("gif", pixels="rgb8", options={}),
 }
 
 
@@ -63,14 +63,10 @@ def drifting(index: int, picture: NDArray[np.uint8]) -> None:
     picture[:, (index * 2) % width] = 255
 
 
-def write_clip(
-    path: Path, *, seconds: float, fps: int, width: int, height: int, coding: Coding | None = None
-) -> Path:
+def write_clip(path: Path, *, seconds: float, fps: int, width: int, height: int) -> Path:
     """A square that moves over a red ground."""
-    size = (width, height)
-    return encode(
-        path, square_on((200, 30, 30), (255, 255, 255)), int(seconds * fps), size, fps, coding=coding
-    )
+    draw = square_on((200, 30, 30), (255, 255, 255))
+    return encode(path, draw, int(seconds * fps), (width, height), Coding(fps=fps))
 
 
 def mux(path: Path, *clips: Path, default: int = 0) -> Path:
@@ -90,13 +86,15 @@ def mux(path: Path, *clips: Path, default: int = 0) -> Path:
 def full_decode(path: Path, width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     """Every frame in the plainest way, for comparison: times (N,) and RGB pixels (N, H, W, 3)."""
     with av.open(str(path)) as container:
-        stream = container.streams.best("video")
+        best = container.streams.best("video")
+        stream = container.streams.video[0] if best is None else cast("av.VideoStream", best)
         stream.codec_context.thread_count = 1
         pictures = [
             (
                 float(frame.pts * stream.time_base) if frame.pts is not None else np.nan,
                 frame.to_ndarray(width=width, height=height, format="rgb24", interpolation="BICUBIC"),
             )
-            for frame in container.decode(stream)
+            for packet in container.demux(stream)
+            for frame in stream.codec_context.decode(packet if packet.size else None)
         ]
     return np.array([time for time, _ in pictures]), np.stack([pixels for _, pixels in pictures])

@@ -24,7 +24,7 @@ from serve_app.errors import RequestInvalidError
 @click.option("--end", "end_s", type=float, help="Second of video to stop before.")
 @click.pass_obj
 def submit(
-    config_path: Path | None, urls: tuple[str, ...], key: str | None, **asked: str | float | None
+    config_path: Path | None, /, urls: tuple[str, ...], key: str | None, **asked: str | float | None
 ) -> None:
     """Send requests to the input topic and print the id of each as the broker takes it.
 
@@ -74,6 +74,7 @@ SAMPLING = ("fps", "num_frames")
 @click.pass_obj
 def tail(
     config_path: Path | None,
+    /,
     *,
     as_json: bool,
     from_beginning: bool,

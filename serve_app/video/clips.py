@@ -32,6 +32,7 @@ class Coding:
     """
 
     codec: str = "libx264"
+    fps: int = FPS
     pixels: str = "yuv420p"
     options: Mapping[str, str] = field(default_factory=lambda: dict(FAST))
     pts_seconds: tuple[float, ...] | None = None
@@ -47,8 +48,6 @@ def encode(
     draw: Draw,
     frames: int,
     size: tuple[int, int] = (WIDTH, HEIGHT),
-    fps: int = FPS,
-    *,
     coding: Coding | None = None,
 ) -> Path:
     """Write a clip; ``draw(index, picture)`` paints each frame (uint8, H x W x 3, RGB, black)."""
@@ -56,14 +55,11 @@ def encode(
     width, height = size
     options = dict(coding.container_options)
     with av.open(str(path), "w", format=coding.container, options=options) as container:
-        stream = container.add_stream(coding.codec, rate=Fraction(fps), options=dict(coding.options))
+        stream = container.add_stream(coding.codec, rate=coding.fps, options=dict(coding.options))
+        if not isinstance(stream, av.VideoStream):
+            raise TypeError(f"codec must be one for video, is {coding.codec!r}")
         stream.width, stream.height, stream.pix_fmt = width, height, coding.pixels
-        if coding.pts_seconds is not None:
-            stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
-        if coding.sample_aspect_ratio is not None:
-            stream.codec_context.sample_aspect_ratio = coding.sample_aspect_ratio
-        if coding.rotation or coding.mirrored:
-            stream.set_display_rotation(-coding.rotation, hflip=coding.mirrored)
+        _describe(stream, coding)
         for index in range(frames):
             picture = np.zeros((height, width, 3), dtype=np.uint8)
             draw(index, picture)
@@ -74,6 +70,15 @@ def encode(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def _describe(stream: av.VideoStream, coding: Coding) -> None:
+    if coding.pts_seconds is not None:
+        stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
+    if coding.sample_aspect_ratio is not None:
+        stream.codec_context.sample_aspect_ratio = coding.sample_aspect_ratio
+    if coding.rotation or coding.mirrored:
+        stream.set_display_rotation(-coding.rotation, hflip=coding.mirrored)
 
 
 def square_on(ground: tuple[int, int, int], ink: tuple[int, int, int]) -> Draw:

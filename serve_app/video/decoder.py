@@ -69,8 +69,9 @@ def _shortened(video: VideoContainer, index: VideoIndex, shot: Shot) -> list[str
     if not video.bytes_missing:
         return []
     intact = int((~index.packets.corrupt).sum())
-    promised = video.promised_frames
-    of = promised if promised > intact else "an unknown number of"
+    if intact == len(index.packets) and index.covers_header:
+        return ["the file is cut short, after its last frame"]
+    of = video.promised_frames if video.promised_frames > intact else "an unknown number of"
     text = f"the file is cut short: {intact} of {of} frames are there"
     if shot.end_s is None or shot.end_s > index.end_seconds:
         raise VideoUnreadableError(f"{text}, up to {index.end_seconds:.3f} s")

@@ -48,7 +48,8 @@ class VideoIndex:
 
     ``pts_seconds`` is float64 in seconds; ``ordinals`` is int64, each frame's packet. Where ``timed`` is
     false the container gave no usable pts: the times are counted from the frame rate and ``ordinals``
-    number the decoder's output instead of its input.
+    number the decoder's output instead of its input. ``covers_header``: the frames last as long as the
+    container says, to within a tenth of a second.
     """
 
     packets: Packets
@@ -56,6 +57,7 @@ class VideoIndex:
     ordinals: NDArray[np.int64]
     end_seconds: float
     timed: bool = True
+    covers_header: bool = True
     warnings: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -109,7 +111,9 @@ def build(packets: Packets, time_base: Fraction, header: Header) -> VideoIndex:
     index = (
         _untimed(packets, shown, header) if pts is None else _timed(packets, shown, pts, time_base, header)
     )
-    return replace(index, warnings=_complaints(index, header, untimed=pts is None))
+    covers = header.duration_s is not None and index.duration_seconds > header.duration_s - 0.1
+    complaints = _complaints(index, header, untimed=pts is None)
+    return replace(index, covers_header=covers, warnings=complaints)
 
 
 def _showable(packets: Packets) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from serve_app.errors import Family, Stage
+from serve_app.errors import Family, Stage, VideoUnreadableError
 from serve_app.schema import Closed, FpsSampling, Sampling, VideoFacts
 from serve_app.settings import GeometrySettings
 from serve_app.video.geometry import FixedSize
