@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from serve_app.video.clips import FAST, Coding, encode, square_on
 
@@ -75,7 +76,7 @@ def mux(path: Path, *clips: Path, default: int = 0) -> Path:
         for place, clip in enumerate(clips):
             with av.open(str(clip)) as source:
                 stream = target.add_stream_from_template(source.streams[0])
-                stream.disposition = int(place == default)
+                stream.disposition = Disposition.default if place == default else Disposition(0)
                 for packet in source.demux(0):
                     if packet.dts is not None:
                         packet.stream = stream
@@ -91,7 +92,9 @@ def full_decode(path: Path, width: int, height: int) -> tuple[NDArray[np.float64
         stream.codec_context.thread_count = 1
         pictures = [
             (
-                float(frame.pts * stream.time_base) if frame.pts is not None else np.nan,
+                np.nan
+                if frame.pts is None or stream.time_base is None
+                else float(frame.pts * stream.time_base),
                 frame.to_ndarray(width=width, height=height, format="rgb24", interpolation="BICUBIC"),
             )
             for packet in container.demux(stream)
