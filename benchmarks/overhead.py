@@ -3,7 +3,7 @@
 In one run on one Ray: first replica -> replica -> replica with the same payload and concurrency, then the
 real consumer, decoder and captioner on a real broker. The ratio is the share of the bare rate that is left.
 
-    python -m benchmarks.overhead [--requests 4000] [--concurrency 64] [--rounds 3]
+    python -m benchmarks.overhead [--requests 4000] [--concurrency 64] [--rounds 3] [--profile]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from benchmarks.idle_parts import FACTS, FRAMES, IdleEngine, IdlePreparation
+from benchmarks.profiles import profile, table
 from benchmarks.stage import application, settings_of, stage
 from consumers.broker import BrokerProcess
 from consumers.producer import Submission, submit_all
@@ -30,6 +31,7 @@ from serve_app.result import Place, Said, captioned
 from serve_app.schema import CaptionRequest, EngineFacts
 
 NO_CPU = {"ray_actor_options": {"num_cpus": 0}, "max_ongoing_requests": 1000}
+PROFILE_S = 8
 URL = "https://example.org/videos/0123456789.mp4"
 
 
@@ -106,12 +108,25 @@ def pipeline_rate(broker: BrokerProcess, requests: int, concurrency: int) -> flo
     return (high - low) / ((times[high] - times[low]) / 1000)
 
 
+def profiled(broker: BrokerProcess, requests: int, concurrency: int) -> str:
+    """Where the replicas' time goes while the pipeline runs."""
+    settings = settings_of(broker, concurrency)
+    serve.run(application(settings, Parts(IdlePreparation, IdleEngine)), name="pipeline", route_prefix=None)
+    try:
+        for _ in submit_all(settings, Submission((URL.encode(),) * requests * 4)):
+            pass
+        return table(profile("pipeline", PROFILE_S))
+    finally:
+        serve.delete("pipeline")
+
+
 def main() -> None:
     """Run both in turn and print the rates and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--requests", type=int, default=4000)
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--profile", action="store_true", help="Sample the replicas in one more round.")
     asked = parser.parse_args()
     ratios = []
     with stage() as broker:
@@ -120,6 +135,8 @@ def main() -> None:
             whole = pipeline_rate(broker, asked.requests, asked.concurrency)
             ratios.append(whole / bare)
             print(f"round {number + 1}: bare {bare:6.0f}/s  pipeline {whole:6.0f}/s  ratio {ratios[-1]:.2f}")
+        if asked.profile:
+            print(profiled(broker, asked.requests, asked.concurrency))
     print(f"median ratio {statistics.median(ratios):.2f} (goal: at least 0.3)")
 
 

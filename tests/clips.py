@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
 from av.stream import Disposition
+from av.video.reformatter import Interpolation
 
 from serve_app.video.clips import FAST, Coding, encode, square_on
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CODINGS", "FAST", "Coding", "drifting", "encode", "full_decode", "mux", "write_clip"]
 
-X264 = {"preset": "veryfast", "threads": "1"}
+X264 = {"preset": "veryfast", "threads": "1", "sc_threshold": "0"}
 QUIET = {"x265-params": "log-level=none:pools=1:frame-threads=1", "preset": "ultrafast"}
 
 # Every way of referring to other frames that a planner could get wrong, by a file's name.
@@ -54,6 +56,9 @@ CODINGS: dict[str, Coding] = {
 }
 
 
+PRECISE = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+
+
 def drifting(index: int, picture: NDArray[np.uint8]) -> None:
     """Gradients that drift, with a bright bar whose place tells the frame: no two frames are alike."""
     height, width, _ = picture.shape
@@ -72,15 +77,17 @@ def write_clip(path: Path, *, seconds: float, fps: int, width: int, height: int)
 
 def mux(path: Path, *clips: Path, default: int = 0) -> Path:
     """One file with the first stream of each clip, ``default`` marked as the default one."""
-    with av.open(str(path), "w") as target:
-        for place, clip in enumerate(clips):
-            with av.open(str(clip)) as source:
-                stream = target.add_stream_from_template(source.streams[0])
-                stream.disposition = Disposition.default if place == default else Disposition(0)
-                for packet in source.demux(0):
-                    if packet.dts is not None:
-                        packet.stream = stream
-                        target.mux(packet)
+    with contextlib.ExitStack() as stack:
+        target = stack.enter_context(av.open(str(path), "w"))
+        sources = [stack.enter_context(av.open(str(clip))) for clip in clips]
+        streams = [target.add_stream_from_template(source.streams.video[0]) for source in sources]
+        for place, stream in enumerate(streams):
+            stream.disposition = Disposition.default if place == default else Disposition(0)
+        for source, stream in zip(sources, streams, strict=True):
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    target.mux(packet)
     return path
 
 
@@ -95,7 +102,7 @@ def full_decode(path: Path, width: int, height: int) -> tuple[NDArray[np.float64
                 np.nan
                 if frame.pts is None or stream.time_base is None
                 else float(frame.pts * stream.time_base),
-                frame.to_ndarray(width=width, height=height, format="rgb24", interpolation="BICUBIC"),
+                frame.to_ndarray(width=width, height=height, format="rgb24", interpolation=PRECISE),
             )
             for packet in container.demux(stream)
             for frame in stream.codec_context.decode(packet if packet.size else None)

@@ -37,10 +37,13 @@ for command in (submit, tail, caption, frames, config):
     cli.add_command(command)
 
 
-def main() -> None:
-    """Run the command line; what capstream knows to go wrong is one sentence and exit code 1."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; what capstream knows to go wrong is one sentence and exit code 1.
+
+    ``arguments`` are the process's own unless given; ends with ``SystemExit``.
+    """
     try:
-        cli()
+        cli(arguments)
     except CapstreamError as error:
         click.echo(f"capstream: {error}", err=True)
         sys.exit(1)

@@ -8,8 +8,9 @@ import uuid
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
-from serve_app.cli.context import settings_of, url_of
+from serve_app.cli.context import settings_of, video_of
 from serve_app.schema import Captioned, CaptionRecord, CaptionRequest
 from serve_app.settings import Settings
 
@@ -21,7 +22,11 @@ from serve_app.settings import Settings
 @click.pass_obj
 def caption(config_path: Path | None, source: str, *, as_json: bool, prompt: str | None) -> None:
     """Caption one video with the settings' sampling and engine, in this process."""
-    request = CaptionRequest(id=str(uuid.uuid4()), url=url_of(source), prompt=prompt)
+    try:
+        request = CaptionRequest(id=str(uuid.uuid4()), url=video_of(source), prompt=prompt)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     record = asyncio.run(_captioned(settings_of(config_path), request))
     click.echo(record.model_dump_json(by_alias=True, indent=2) if as_json else record.caption)
 
@@ -44,9 +49,8 @@ async def _captioned(settings: Settings, request: CaptionRequest) -> CaptionReco
         async with preparation.open(request) as prepared:
             began = time.monotonic()
             times = tuple(prepared.facts.frames.pts_seconds)
-            prompt = Prompt(
-                prepared.frames, times, prepared.facts.video.duration_s, task.name, request.prompt
-            )
+            text = request.source_prompt or task.prompt
+            prompt = Prompt(prepared.frames, times, prepared.facts.video.duration_s, task.name, text)
             (outcome,) = await engine.generate([prompt])
         if isinstance(outcome, Failure):
             raise outcome.raised()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from serve_app.config import load
+from serve_app.errors import SourceNotFoundError
 from serve_app.settings import Settings
+
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def settings_of(config_path: Path | None) -> Settings:
@@ -16,5 +20,15 @@ def settings_of(config_path: Path | None) -> Settings:
 
 def url_of(source: str) -> str:
     """A file's path as its URL; anything else as it is."""
-    path = Path(source)
-    return path.resolve().as_uri() if "://" not in source and path.exists() else source
+    # Path.exists would raise for what is too long for a name, such as a data: URI.
+    if "://" in source or not os.path.exists(source):  # noqa: PTH110
+        return source
+    return Path(source).resolve().as_uri()
+
+
+def video_of(source: str) -> str:
+    """The same for a command that needs the video itself: ``SourceNotFoundError`` for a missing file."""
+    url = url_of(source)
+    if SCHEME.match(url) is None:
+        raise SourceNotFoundError(f"{source!r} is neither a file here nor a URL")
+    return url

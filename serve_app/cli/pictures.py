@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +13,15 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import ValidationError
 
-from serve_app.cli.context import settings_of, url_of
+from serve_app.cli.context import settings_of, video_of
 from serve_app.schema import FpsSampling, IntervalSampling, NumFramesSampling, SourceFacts
 from serve_app.settings import Settings
 
 if TYPE_CHECKING:
-    from serve_app.video.job import Decoded
+    from serve_app.video.job import Decoded, Shot
 
 MIB = 1024 * 1024
+STRATEGIES = {"fps": "--fps", "num_frames": "--num-frames", "every_s": "--every"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +54,32 @@ class Choice:
 @click.pass_obj
 def frames(config_path: Path | None, /, source: str, folder: Path, **asked: float | None) -> None:
     """Write the chosen frames as PNG files, and frames.json with their times."""
+    from serve_app.video.geometry import FixedSize  # noqa: PLC0415  decoding is needed by few commands
+    from serve_app.video.job import Shot  # noqa: PLC0415
+
     choice = Choice(**asked)  # type: ignore[arg-type]  # click has converted each by its option's type
     if choice.start_s is not None and choice.end_s is not None and choice.end_s <= choice.start_s:
         raise click.UsageError(f"--end {choice.end_s:g} must be above --start {choice.start_s:g}")
-    report = asyncio.run(_write(settings_of(config_path), url_of(source), choice, folder))
-    click.echo(f"{report} frames in {folder}")
+    settings = settings_of(config_path)
+    shot = Shot(
+        _sampling(choice, settings), choice.start_s, choice.end_s, FixedSize(choice.width, choice.height)
+    )
+    with _writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    written = asyncio.run(_write(settings, video_of(source), shot, folder))
+    click.echo(f"{written} frames in {folder}")
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or folder}: {error.strerror or error}") from error
 
 
 def _sampling(choice: Choice, settings: Settings) -> FpsSampling | NumFramesSampling | IntervalSampling:
-    said = [name for name in ("fps", "num_frames", "every_s") if getattr(choice, name) is not None]
+    said = [option for name, option in STRATEGIES.items() if getattr(choice, name) is not None]
     if len(said) > 1:
         raise click.UsageError("give one of --fps, --num-frames and --every")
     try:
@@ -75,15 +95,11 @@ def _sampling(choice: Choice, settings: Settings) -> FpsSampling | NumFramesSamp
     return settings.decoder.sampling
 
 
-async def _write(settings: Settings, url: str, choice: Choice, folder: Path) -> int:
+async def _write(settings: Settings, url: str, shot: Shot, folder: Path) -> int:
     from serve_app.sources.fetch import Fetcher  # noqa: PLC0415  decoding is needed by few commands
-    from serve_app.video.geometry import FixedSize  # noqa: PLC0415
-    from serve_app.video.job import DecodeJob, Shot  # noqa: PLC0415
+    from serve_app.video.job import DecodeJob  # noqa: PLC0415
     from serve_app.video.sandbox import Sandbox  # noqa: PLC0415
 
-    shot = Shot(
-        _sampling(choice, settings), choice.start_s, choice.end_s, FixedSize(choice.width, choice.height)
-    )
     fetcher = Fetcher(settings.sources)
     sandbox = Sandbox(
         children=1,
@@ -93,7 +109,8 @@ async def _write(settings: Settings, url: str, choice: Choice, folder: Path) -> 
     try:
         await sandbox.start()
         async with fetcher.fetch(url) as fetched, sandbox.decode(DecodeJob(fetched.path, shot)) as decoded:
-            return save(decoded, fetched.facts, folder)
+            with _writing_to(folder):
+                return save(decoded, fetched.facts, folder)
     finally:
         await sandbox.close()
         await fetcher.close()
@@ -103,7 +120,6 @@ def save(decoded: Decoded, source: SourceFacts, folder: Path) -> int:
     """Write the pictures and ``frames.json``; returns how many there are."""
     from PIL import Image  # noqa: PLC0415  needed here only
 
-    folder.mkdir(parents=True, exist_ok=True)
     names = [f"frame-{index:05d}.png" for index in range(len(decoded.frames.pts_seconds))]
     for name, picture in zip(names, decoded.frames.data, strict=True):
         Image.fromarray(picture).save(folder / name)

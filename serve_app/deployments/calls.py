@@ -31,10 +31,10 @@ async def answer(response: Response, timeout_s: float) -> Any:  # noqa: ANN401  
     except RayTaskError as error:
         return Failure.of(_bug(error))
     except TimeoutError:
-        response.cancel()
+        response.cancel()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
         return Failure.of(WorkerLostError(f"no answer within {timeout_s:g} s"))
     except asyncio.CancelledError:
-        response.cancel()
+        response.cancel()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
         raise
     except (RayError, RayServeException) as error:
         return Failure.of(_lost(error))

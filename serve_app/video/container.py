@@ -18,7 +18,7 @@ import numpy as np
 from av import FFmpegError
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from serve_app.errors import VideoRefusedError, VideoUnreadableError
 from serve_app.video.index import UNSET, Header, Packets, VideoIndex, build
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-__all__ = ["FFmpegError", "VideoContainer", "VideoFrame", "VideoReformatter"]
+__all__ = ["FFmpegError", "Interpolation", "VideoContainer", "VideoFrame", "VideoReformatter"]
 
 FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,ogg,asf,gif,mxf,nut,dv,rm,wtv"
 MAX_PACKETS = 4_000_000  # 18 hours at 60 frames per second

@@ -120,7 +120,7 @@ def config_for(kafka: Kafka, folder: Path, **overrides: dict[str, Any]) -> dict[
     application["deployments"] = [
         {**deployment, **QUICK} for deployment in application["deployments"] if deployment["name"] != "Broker"
     ]
-    del document["http_options"], document["proxy_location"]
+    del document["http_options"], document["proxy_location"], document["logging_config"]
     assert folder.is_dir()
     return document
 
