@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consumers.clients import producer_config
-from serve_app.errors import BrokerError
+from serve_app.errors import BrokerError, SettingsError
 from serve_app.settings import Settings
 
 log = logging.getLogger(__name__)
+
+QUIET = {"log_level": 0}  # librdkafka would tell each failed connection; what goes wrong is raised
+SPARE_S = 1.0  # a record's own time-out comes first, and says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +29,14 @@ class Submission:
 def submit_all(settings: Settings, submission: Submission) -> Iterator[str]:
     """Send everything and give the id (topic-partition-offset) of each once the broker has it.
 
-    Raises ``BrokerError`` for the first record that the broker does not take within the time-out.
+    Raises ``BrokerError`` for the first record that the broker does not take within the time-out, and
+    sends no more; ``SettingsError`` for client properties that librdkafka refuses.
     """
-    producer = Producer(producer_config(settings), logger=log)
+    try:
+        producer = Producer({**producer_config(settings), **QUIET}, logger=log)
+    except KafkaException as error:
+        raise SettingsError(f"broker.client: {error.args[0].str()}") from error
+    within_s = settings.consumer.settle_timeout_s + SPARE_S
     delivered: list[str] = []
     errors: list[KafkaError] = []
 
@@ -42,16 +50,19 @@ def submit_all(settings: Settings, submission: Submission) -> Iterator[str]:
         try:
             producer.produce(settings.topics.requests, value, submission.key, on_delivery=on_delivery)
         except BufferError:
-            producer.flush(settings.consumer.settle_timeout_s)
+            producer.flush(within_s)
             producer.produce(settings.topics.requests, value, submission.key, on_delivery=on_delivery)
         except KafkaException as error:
             errors.append(error.args[0])
         producer.poll(0)
         yield from _drained(delivered)
-    producer.flush(settings.consumer.settle_timeout_s)
+        if errors:
+            break
+    left = producer.flush(within_s)
     yield from _drained(delivered)
-    if errors:
-        raise BrokerError(f"{settings.broker.bootstrap_servers}: not taken by the broker: {errors[0].str()}")
+    if errors or left:
+        reason = errors[0].str() if errors else f"{left} records are without an answer"
+        raise BrokerError(f"{settings.broker.bootstrap_servers}: not taken by the broker: {reason}")
 
 
 def _drained(delivered: list[str]) -> list[str]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
-from consumers.clients import client_config
+from consumers.clients import ClientConfig, client_config
 from consumers.messages import read
 from consumers.records import InputRecord
-from serve_app.errors import BrokerError
+from serve_app.errors import BrokerError, SettingsError
 from serve_app.settings import Settings
 
 log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 5.0
+MIN_ASK_S = 1.0
 POLL_S = 0.1
 
 
@@ -32,48 +33,58 @@ class Until:
 def records_of(
     settings: Settings, topics: list[str], *, from_beginning: bool, until: Until
 ) -> Iterator[InputRecord]:
-    """Committed records of these topics as they come; waits for topics that do not exist yet."""
+    """Committed records of these topics as they come; waits for topics that do not exist yet.
+
+    A topic that comes later is read whole. Raises ``BrokerError`` where no broker answers, and
+    ``SettingsError`` for client properties that librdkafka refuses.
+    """
     deadline = time.monotonic() + until.timeout_s if until.timeout_s is not None else float("inf")
-    consumer = Consumer(
-        {
-            **client_config(settings.broker),
-            "group.id": f"{settings.consumer.group_id}-tail",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",
-        },
-        logger=log,
-    )
+    consumer = _opened(settings)
     left = until.count if until.count is not None else -1
     try:
-        where = OFFSET_BEGINNING if from_beginning else OFFSET_END
-        _assign(consumer, topics, where, lambda: time.monotonic() < deadline)
+        _assign(consumer, topics, OFFSET_BEGINNING if from_beginning else OFFSET_END, deadline)
         while left != 0 and (now := time.monotonic()) < deadline:
             message = consumer.poll(min(POLL_S, deadline - now))
             event = read(message) if message is not None else None
             if isinstance(event, InputRecord):
                 left -= 1
                 yield event
+    except KafkaException as error:
+        servers = settings.broker.bootstrap_servers
+        raise BrokerError(f"no Kafka broker answered at {servers}: {error.args[0].str()}") from error
     finally:
         consumer.close()
 
 
-def _assign(consumer: Consumer, topics: list[str], where: int, due: Callable[[], bool]) -> None:
-    first_try = True
-    while due():
-        try:
-            found = consumer.list_topics(timeout=ASK_TIMEOUT_S).topics
-        except KafkaException as error:
-            raise BrokerError(
-                f"no Kafka broker answered within {ASK_TIMEOUT_S:g} s: {error.args[0].str()}"
-            ) from error
-        if all(name in found for name in topics):
-            # Topics that came after the first look are read whole: they were empty when we started.
-            start = where if first_try else OFFSET_BEGINNING
-            places = [
-                TopicPartition(name, number, start) for name in topics for number in found[name].partitions
-            ]
-            consumer.assign(places)
+def _opened(settings: Settings) -> Consumer:
+    config: ClientConfig = {
+        **client_config(settings.broker),
+        "group.id": f"{settings.consumer.group_id}-tail",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "earliest",
+        "log_level": 0,  # librdkafka would tell each failed connection; what goes wrong is raised
+    }
+    try:
+        return Consumer(config, logger=log)
+    except KafkaException as error:
+        raise SettingsError(f"broker.client: {error.args[0].str()}") from error
+
+
+def _assign(consumer: Consumer, topics: list[str], where: int, deadline: float) -> None:
+    at_first: frozenset[str] | None = None
+    while (left := deadline - time.monotonic()) > 0:
+        found = consumer.list_topics(timeout=min(ASK_TIMEOUT_S, max(left, MIN_ASK_S))).topics
+        there = frozenset(name for name in topics if name in found and found[name].partitions)
+        at_first = there if at_first is None else at_first
+        if there.issuperset(topics):
+            # Topics that came after the first look were empty when we started.
+            consumer.assign(
+                [
+                    TopicPartition(name, number, where if name in at_first else OFFSET_BEGINNING)
+                    for name in topics
+                    for number in found[name].partitions
+                ]
+            )
             return
-        first_try = False
         time.sleep(POLL_S)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from consumers.records import CONNECT, OWN, InputRecord
-from serve_app.schema import CaptionRecord
+from serve_app.schema import CAPTION_SCHEMA, CaptionRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,17 @@ def _elapsed_s(end_ms: int | None, start_ms: int | None) -> float:
 
 
 def line_of(record: InputRecord, *, as_json: bool) -> str:
-    """One line: what a person reads, or the JSON of a caption or of a dead letter's headers."""
+    """One line: what a person reads, or the JSON of a caption or of a dead letter's headers.
+
+    A record that somebody else wrote on the topic is told as such, or given as it is.
+    """
     headers = headers_of(record)
     letter = CONNECT + "topic" in headers
     if as_json:
-        return json.dumps(headers) if letter else (record.value or b"").decode()
-    ending = ending_of(record)
+        return json.dumps(headers) if letter else (record.value or b"").decode(errors="replace")
+    try:
+        ending = ending_of(record)
+    except ValueError:
+        return f"{record.id}  not a record of {CAPTION_SCHEMA}"
     how = "caption" if ending.captioned else "dead letter"
     return f"{ending.id}  {how} after {ending.elapsed_s:.2f} s  {ending.text}"

@@ -64,9 +64,10 @@ def frames(config_path: Path | None, /, source: str, folder: Path, **asked: floa
     shot = Shot(
         _sampling(choice, settings), choice.start_s, choice.end_s, FixedSize(choice.width, choice.height)
     )
+    url = video_of(source)
     with _writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    written = asyncio.run(_write(settings, video_of(source), shot, folder))
+    written = asyncio.run(_write(settings, url, shot, folder))
     click.echo(f"{written} frames in {folder}")
 
 

@@ -54,6 +54,8 @@ def _value(line: str, asked: dict[str, str | float | None]) -> bytes:
     fields = {name: value for name, value in asked.items() if value is not None and name not in SAMPLING}
     if fps is not None or num_frames is not None:
         fields["sampling"] = {"fps": fps} if fps is not None else {"num_frames": num_frames}  # type: ignore[assignment]
+    if fields and text.startswith(("{", "[", '"')):
+        raise click.UsageError(f"options go with URLs; a JSON value says everything itself: {line[:80]!r}")
     value = (json.dumps({"url": text, **fields}) if fields else text).encode()
     try:
         parse(value)

@@ -1,6 +1,8 @@
-"""HTTP: the same pipeline, one video at a time and synchronous, and what the consumers are doing."""
+"""HTTP: the same pipeline, one video at a time and synchronous, and what the consumers are doing.
 
-from __future__ import annotations
+Annotations are not postponed in this file: FastAPI reads them in the replica, where the pickled class has
+lost the names that only annotations use.
+"""
 
 import uuid
 from typing import Annotated, Any, Literal, assert_never

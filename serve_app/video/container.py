@@ -199,6 +199,9 @@ class VideoContainer:
     def _next(self) -> Packet[VideoStream] | None:
         try:
             packet = next(self._demuxed, None)
+            # Empty packets fill gaps in AVI. To a decoder, and at the end of the file, one means the end.
+            while packet is not None and not packet.size and packet.dts is not None:
+                packet = next(self._demuxed, None)
         except FFmpegError:
             return None
         if packet is None or not packet.size:

@@ -137,7 +137,7 @@ def _timed(
 ) -> VideoIndex:
     ordinals = np.flatnonzero(shown).astype(np.int64)
     ordinals = ordinals[np.argsort(pts[ordinals], kind="stable")]
-    seconds = pts[ordinals] * time_base.numerator / time_base.denominator
+    seconds = pts[ordinals].astype(np.float64) * time_base.numerator / time_base.denominator
     last = float(packets.duration[ordinals[-1]] * time_base)
     end = float(seconds[-1]) + (last if last > 0 else _usual_gap(seconds, header))
     return VideoIndex(packets, seconds.astype(np.float64), ordinals, end)

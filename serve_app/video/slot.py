@@ -174,7 +174,7 @@ class Slot:
 
     def forget(self) -> None:
         """Let the memory be reused; much of it goes back to the system."""
-        if self._used > KEPT_BYTES and sys.platform == "linux":
+        if self._used > KEPT_BYTES and not self._closed and sys.platform == "linux":
             self._memory.madvise(mmap.MADV_REMOVE)
         self._used = 0
 
@@ -208,6 +208,7 @@ class Slot:
         # Frames that are still looked at keep the mapping until they are dropped.
         with contextlib.suppress(BufferError):
             self._memory.close()
+        del self._memory
 
 
 def _reaped(process: subprocess.Popen[bytes]) -> int:

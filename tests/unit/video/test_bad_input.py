@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 FASTSTART = Coding(options={**X264, "g": "25", "bf": "2"}, container_options={"movflags": "+faststart"})
 
 
+DASH = """<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>
+<Representation id="0"><BaseURL>{clip}</BaseURL></Representation></AdaptationSet></Period></MPD>
+"""
+
+
 def with_audio(path: Path, cover: bytes | None = None) -> Path:
     """A second of silence, and cover art if given."""
     with av.open(str(path), "w") as container:
@@ -92,17 +98,16 @@ def test_a_picture_is_no_video(tmp_path: Path, suffix: str) -> None:
         "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{clip}\n#EXT-X-ENDLIST\n",
         "ffconcat version 1.0\nfile {clip}\n",
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
-        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
-        '<Representation id="0"><BaseURL>{clip}</BaseURL></Representation></AdaptationSet></Period></MPD>',
+        DASH,
     ],
     ids=["hls", "concat", "sdp", "dash"],
 )
-@pytest.mark.parametrize("absolute", [False, True])
-def test_a_playlist_opens_no_other_file(tmp_path: Path, playlist: str, absolute: bool) -> None:
+@pytest.mark.parametrize("folder", ["", "{folder}/"], ids=["relative", "absolute"])
+def test_a_playlist_opens_no_other_file(tmp_path: Path, playlist: str, folder: str) -> None:
     """A playlist that names a good clip next door is refused: one job reads one file."""
     clip = encode(tmp_path / "clip.mp4", drifting, 5, (64, 48))
     path = tmp_path / "list.m3u8"
-    path.write_text(playlist.format(clip=clip if absolute else clip.name))
+    path.write_text(playlist.format(clip=folder.format(folder=tmp_path) + clip.name))
     refused(path, "not a video in a known container")
 
 

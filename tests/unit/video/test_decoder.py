@@ -135,6 +135,22 @@ def test_times_that_start_late_stay_late(tmp_path: Path, name: str) -> None:
     assert part.frames.pts_seconds == pytest.approx([first + 1], abs=0.041)
 
 
+def test_gaps_filled_with_empty_packets_are_bridged(tmp_path: Path) -> None:
+    """AVI stretches a frame over a gap with empty packets; what comes after them is still there."""
+    coding = Coding("mpeg4", options={"g": "10"})
+    plain, gap = encode(tmp_path / "a.avi", drifting, 40, (64, 48), coding), tmp_path / "b.avi"
+    with av.open(str(plain)) as source, av.open(str(gap), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.pts is not None and packet.dts is not None:
+                late = 25 * (packet.dts >= 20)
+                packet.stream, packet.pts, packet.dts = stream, packet.pts + late, packet.dts + late
+                target.mux(packet)
+    got = decoded(gap, Shot(FpsSampling(fps=5)))
+    assert got.video.frame_count == 40
+    assert got.frames.pts_seconds == pytest.approx([0, 0.2, 0.4, 0.6, 0.76, 1.8, 2.0, 2.2, 2.4])
+
+
 def test_a_range_outside_the_video_names_both(tmp_path: Path) -> None:
     """Asking past the end is an error that says where the end is."""
     path = encode(tmp_path / "a.mp4", drifting, 25, (64, 48))

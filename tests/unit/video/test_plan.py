@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -104,4 +105,4 @@ def test_stretches_cover_each_chosen_frame_once_and_start_at_keyframes(
     stretches = plan(index, np.array(wanted), skip=True).stretches
     assert sorted(o for s in stretches for o in s.wanted) == wanted
     assert all(s.start in starts and s.last == max(s.wanted) >= min(s.wanted) >= s.start for s in stretches)
-    assert all(b.start > a.last for a, b in zip(stretches, stretches[1:], strict=False))
+    assert all(b.start > a.last for a, b in itertools.pairwise(stretches))
