@@ -11,6 +11,7 @@ decoder can leave out, and converts none. Packages that are not installed are sh
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import importlib.util
 import json
@@ -19,18 +20,17 @@ import resource
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from serve_app.schema import FpsSampling, NumFramesSampling  # noqa: E402  a script finds its package first
-from serve_app.video.clips import Coding, encode  # noqa: E402  as above
+from benchmarks.scenes import Case, cases, clip_of  # noqa: E402  a script finds its package first
 from serve_app.video.decoder import decode_file  # noqa: E402  as above
 from serve_app.video.geometry import FixedSize, Orientation  # noqa: E402  as above
 from serve_app.video.job import DecodeJob, Shot  # noqa: E402  as above
@@ -44,71 +44,11 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 448, 252
-PACKAGES = {"opencv": "cv2", "torchcodec": "torchcodec", "decord": "decord"}
-X264 = {
-    "preset": "fast",
-    "profile": "high",
-    "crf": "23",
-    "bf": "3",
-    "g": "250",
-    "x264-params": "b-pyramid=normal",
+PACKAGES = {  # what to load before the clock starts
+    "opencv": ("cv2",),
+    "torchcodec": ("torchcodec", "torchcodec.decoders", "torchcodec.transforms"),
+    "decord": ("decord",),
 }
-
-
-@dataclass(frozen=True)
-class Case:
-    """A clip of ``frames`` pictures at 30 fps, of which ``wanted`` are taken."""
-
-    name: str
-    size: tuple[int, int]
-    frames: int
-    sampling: FpsSampling | NumFramesSampling
-
-    @property
-    def wanted(self) -> list[int]:
-        """Indices of the frames, by the rules of the sampling."""
-        if isinstance(self.sampling, FpsSampling):
-            return list(range(0, self.frames, round(30 / self.sampling.fps)))
-        return np.rint(np.linspace(0, self.frames - 1, self.sampling.num_frames)).astype(int).tolist()
-
-
-def cases(*, quick: bool) -> list[Case]:
-    """Dense and sparse sampling."""
-    short = 6 if quick else 1
-    two, eight = FpsSampling(fps=2), NumFramesSampling(num_frames=8)
-    return [
-        Case("1080p30, 20 s, 2 fps", (1920, 1080), 600 // short, two),
-        Case("720p30, 60 s, 2 fps", (1280, 720), 1800 // short, two),
-        Case("720p30, 60 s, 8 frames", (1280, 720), 1800 // short, eight),
-    ]
-
-
-def clip_of(case: Case, folder: Path) -> Path:
-    """A textured scene that pans, something that moves across it, and grain, as a camera has them."""
-    width, height = case.size
-    path = folder / f"{height}p-{case.frames}.mp4"
-    if path.exists():
-        return path
-    random = np.random.default_rng(1)
-    scene = sum(
-        np.kron(
-            random.normal(0, 9 * step**0.4, (2 * height // step + 2, 2 * width // step + 2, 3)),
-            np.ones((step, step, 1)),
-        )[: 2 * height, : 2 * width]
-        for step in (2, 8, 32, 128)
-    )
-    scene = np.clip(128 + scene, 8, 247).astype(np.int16)
-    grain = [random.normal(0, 2.5, (height, width, 1)).astype(np.int16) for _ in range(7)]
-
-    def draw(index: int, picture: Pixels) -> None:
-        across, down = index * 2 % width, index % height
-        picture[:] = np.clip(scene[down : down + height, across : across + width] + grain[index % 7], 0, 255)
-        left = index * 5 % (width - 200)
-        picture[height // 3 : height // 3 + 200, left : left + 200] //= 2
-
-    part = path.with_suffix(".part.mp4")
-    encode(part, draw, case.frames, case.size, Coding(fps=30, options=X264))
-    return part.rename(path)
 
 
 def ours(path: Path, case: Case) -> Pixels:
@@ -129,8 +69,6 @@ def checked(path: Path, case: Case) -> Pixels:
 
 def pillow(path: Path, case: Case) -> Pixels:
     """PyAV decodes every frame, Pillow scales the wanted ones."""
-    from PIL import Image  # noqa: PLC0415  each way loads its own libraries only
-
     wanted = set(case.wanted)
     with av.open(str(path)) as container:
         container.streams.video[0].codec_context.thread_count = 1
@@ -144,8 +82,7 @@ def pillow(path: Path, case: Case) -> Pixels:
 
 def opencv(path: Path, case: Case) -> Pixels:
     """OpenCV grabs every frame, retrieves and scales the wanted ones."""
-    import cv2  # noqa: PLC0415  as above
-
+    cv2 = importlib.import_module("cv2")
     cv2.setNumThreads(1)
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     wanted, pictures = set(case.wanted), []
@@ -159,26 +96,22 @@ def opencv(path: Path, case: Case) -> Pixels:
 
 def torchcodec(path: Path, case: Case) -> Pixels:
     """TorchCodec, approximate seeks, its own transform to the size."""
-    import torch  # noqa: PLC0415  as above
-    from torchcodec.decoders import VideoDecoder  # noqa: PLC0415  as above
-    from torchcodec.transforms import Resize  # noqa: PLC0415  as above
-
-    torch.set_num_threads(1)
-    video = VideoDecoder(
+    importlib.import_module("torch").set_num_threads(1)
+    resize = importlib.import_module("torchcodec.transforms").Resize((HEIGHT, WIDTH))
+    video = importlib.import_module("torchcodec.decoders").VideoDecoder(
         str(path),
         seek_mode="approximate",
         num_ffmpeg_threads=1,
         dimension_order="NHWC",
-        transforms=[Resize((HEIGHT, WIDTH))],
+        transforms=[resize],
     )
     return np.asarray(video.get_frames_at(case.wanted).data)
 
 
 def decord(path: Path, case: Case) -> Pixels:
     """Decord, scaled in its reader."""
-    from decord import VideoReader, cpu  # noqa: PLC0415  as above
-
-    reader = VideoReader(str(path), ctx=cpu(0), width=WIDTH, height=HEIGHT, num_threads=1)
+    package = importlib.import_module("decord")
+    reader = package.VideoReader(str(path), ctx=package.cpu(0), width=WIDTH, height=HEIGHT, num_threads=1)
     return np.asarray(reader.get_batch(case.wanted).asnumpy())
 
 
@@ -200,8 +133,8 @@ WAYS: dict[str, Callable[[Path, Case], Pixels]] = {
 def work(way: str, case: Case, path: Path, out: Path) -> None:
     """Run one way in this process; print its CPU seconds and keep its frames."""
     run = {**WAYS, "checked": checked}[way]
-    if way in PACKAGES:
-        importlib.import_module(PACKAGES[way])
+    for package in PACKAGES.get(way, ()):
+        importlib.import_module(package)
     before = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     pixels = run(path, case)
     after = sum(
@@ -213,7 +146,7 @@ def work(way: str, case: Case, path: Path, out: Path) -> None:
 
 def measured(way: str, number: int, folder: Path, options: argparse.Namespace) -> float | None:
     """CPU seconds of one run in a process of its own; ``None`` where the package is missing."""
-    if way in PACKAGES and importlib.util.find_spec(PACKAGES[way]) is None:
+    if way in PACKAGES and importlib.util.find_spec(PACKAGES[way][0]) is None:
         return None
     command = [sys.executable, __file__, "--worker", way, "--case", str(number), "--folder", str(folder)]
     run = subprocess.run(

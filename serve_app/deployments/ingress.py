@@ -1,7 +1,7 @@
 """HTTP: the same pipeline, one video at a time and synchronous, and what the consumers are doing.
 
-Annotations are not postponed in this file: FastAPI reads them in the replica, where the pickled class has
-lost the names that only annotations use.
+Serve pickles the routes where the class is decorated: whatever they use stands above it, and annotations
+are not postponed, since names that only annotations use would be lost.
 """
 
 import uuid
@@ -59,6 +59,19 @@ class Status(Closed):
     consumers: list[ConsumerStatus]
 
 
+def _problem(failure: Failure) -> JSONResponse:
+    problem = Problem(
+        family=failure.family,
+        stage=failure.stage,
+        error_class=failure.error_class,
+        message=failure.message,
+    )
+    status = 422 if failure.family == "permanent" else 503
+    wait = failure.error_class == OverloadedError.__name__
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if wait else {}
+    return JSONResponse(problem.model_dump(), status_code=status, headers=headers)
+
+
 @serve.deployment(name="Ingress")
 @serve.ingress(api)
 class Ingress:
@@ -95,7 +108,7 @@ class Ingress:
             case _:
                 assert_never(outcome)
 
-    @api.get("/v1/status", response_model=Status)
+    @api.get("/v1/status")
     async def status(self) -> Status:
         """Return what is in flight, the watermarks and the undone records, of all consumer replicas."""
         found = await self._consumer.broadcast("status").results_async(timeout_s=STATUS_TIMEOUT_S)
@@ -108,16 +121,3 @@ class Ingress:
             undone_by_partition=undone,
             consumers=consumers,
         )
-
-
-def _problem(failure: Failure) -> JSONResponse:
-    problem = Problem(
-        family=failure.family,
-        stage=failure.stage,
-        error_class=failure.error_class,
-        message=failure.message,
-    )
-    status = 422 if failure.family == "permanent" else 503
-    wait = failure.error_class == OverloadedError.__name__
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if wait else {}
-    return JSONResponse(problem.model_dump(), status_code=status, headers=headers)

@@ -1,9 +1,8 @@
 """Reads containers with FFmpeg: the one place, beside the clip writer, that knows PyAV.
 
 A video is read through a descriptor that the caller opened, by FFmpeg's ``fd`` protocol and no other,
-and only by demuxers that never open a second file: playlists, image sequences, pictures and text are
-refused. Every packet is given its ordinal as its pts, so that each decoded frame names the packet it
-came from, whatever the container says.
+and only by demuxers that never open a second file: no playlists, image sequences, pictures or text.
+Every packet is given its ordinal as its pts, so that each decoded frame names the packet it came from.
 """
 
 from __future__ import annotations
@@ -198,15 +197,11 @@ class VideoContainer:
 
     def _next(self) -> Packet[VideoStream] | None:
         try:
-            packet = next(self._demuxed, None)
-            # Empty packets fill gaps in AVI. To a decoder, and at the end of the file, one means the end.
-            while packet is not None and not packet.size and packet.dts is not None:
-                packet = next(self._demuxed, None)
-        except FFmpegError:
+            # An empty packet would mean the end of the stream to a decoder; the last one does.
+            packet = next((packet for packet in self._demuxed if packet.size), None)
+        except (FFmpegError, IndexError):  # PyAV raises the second at the end if a stream came up late
             return None
-        if packet is None or not packet.size:
-            return None
-        self._position += 1
+        self._position += packet is not None
         return packet
 
     def decode_up_to(

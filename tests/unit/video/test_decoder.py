@@ -135,8 +135,8 @@ def test_times_that_start_late_stay_late(tmp_path: Path, name: str) -> None:
     assert part.frames.pts_seconds == pytest.approx([first + 1], abs=0.041)
 
 
-def test_gaps_filled_with_empty_packets_are_bridged(tmp_path: Path) -> None:
-    """AVI stretches a frame over a gap with empty packets; what comes after them is still there."""
+def test_gaps_are_bridged(tmp_path: Path) -> None:
+    """AVI fills a gap with empty chunks: the frame before it stays on screen, those after it are found."""
     coding = Coding("mpeg4", options={"g": "10"})
     plain, gap = encode(tmp_path / "a.avi", drifting, 40, (64, 48), coding), tmp_path / "b.avi"
     with av.open(str(plain)) as source, av.open(str(gap), "w") as target:
