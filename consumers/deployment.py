@@ -112,6 +112,8 @@ class Consumer:
             raise RuntimeError(f"the Kafka loop was silent for {silent_s:.0f} s")
 
     async def __del__(self) -> None:
+        if not hasattr(self, "_thread"):
+            return  # __init__ failed, and has told why
         self._runner.pause_for_good()
         await self._dispatcher.drain(self._settings.drain_timeout_s)
         self._runner.stop()
