@@ -12,7 +12,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -22,7 +21,7 @@ from consumers.reader import Until, records_of
 from consumers.report import Ending, ending_of
 from consumers.topics import existing
 from serve_app.config import load
-from serve_app.demo.application import CONFIG, Application, DemoError
+from serve_app.demo.application import CONFIG, Application, DemoError, reason_in
 from serve_app.demo.inputs import DemoRequest, requests_for, web_server
 from serve_app.errors import CapstreamError
 from serve_app.settings import EmbeddedBroker, Settings
@@ -37,10 +36,14 @@ def require_no_ray() -> None:
     """Refuse to run where ``serve run`` would join a Ray that runs already."""
     if os.environ.get("RAY_ADDRESS"):
         raise DemoError("RAY_ADDRESS is set, so Serve would join that cluster: unset it for the demo")
-    running = [p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == "gcs_server"]
-    if running:
+    # Only what `ray start` left there is joined; a Ray that a program started for itself is not.
+    named = ("RAY_TMPDIR", "TMPDIR") if sys.platform == "linux" else ("RAY_TMPDIR",)
+    folder = next((os.environ[name] for name in named if name in os.environ), "/tmp")  # noqa: S108  as Ray does
+    note = Path(folder) / "ray" / "ray_current_cluster"
+    if note.exists():
         raise DemoError(
-            f"Ray is already running here (pid {running[0]}): stop it with `ray stop`, then try again"
+            f"Serve would join the Ray cluster at {note.read_text().strip()}: stop it with `ray stop`, then "
+            f"try again (if it is gone already, remove {note})"
         )
 
 
@@ -70,8 +73,9 @@ def wait_for_topics(application: Application, settings: Settings) -> None:
     while settings.topics.requests not in existing(client_config(settings.broker)):
         application.require_running()
         if time.monotonic() > deadline:
+            last = reason_in(application.log_path.read_text(errors="replace"))
             raise DemoError(
-                f"the application was not up after {START_TIMEOUT_S:g} s: see {application.log_path}"
+                f"the application was not up after {START_TIMEOUT_S:g} s; it printed last: {last}"
             )
         time.sleep(0.2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from serve_app.errors import CapstreamError
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONFIG = ROOT / "configs" / "serve.yaml"
 STOP_TIMEOUT_S = 40.0
+# What Serve prints when it has given up; it goes on running all the same.
+GIVEN_UP = ("Failed to update the deployments", "Exception importing application")
+DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\(.*? pid=\d+\) ")
 
 
 class DemoError(CapstreamError):
@@ -50,14 +54,8 @@ class Application:
     def require_running(self) -> None:
         """Raise when it has ended or could not deploy."""
         text = self.log_path.read_text(errors="replace")
-        if self._process.poll() is not None or "DEPLOY_FAILED" in text:
-            raise DemoError(f"`serve run configs/serve.yaml` failed: {self.reason(text)}")
-
-    def reason(self, text: str) -> str:
-        """The last line that names an error, or the end of the log."""
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        errors = [line for line in lines if "Error: " in line]
-        return (errors or lines or ["it printed nothing"])[-1]
+        if self._process.poll() is not None or any(words in text for words in GIVEN_UP):
+            raise DemoError(f"`serve run configs/serve.yaml` failed: {reason_in(text)}")
 
     def stop(self) -> list[str]:
         """Stop it as Ctrl-C does; returns what did not end by itself and was killed."""
@@ -80,3 +78,11 @@ class Application:
             return [*own.children(recursive=True), own]
         except psutil.NoSuchProcess:
             return []
+
+
+def reason_in(log: str) -> str:
+    """The last line that names an error, or the last one, without colours and process names."""
+    plain = [DECORATION.sub("", DECORATION.sub("", line)).strip() for line in log.splitlines()]
+    lines = [line for line in plain if line]
+    errors = [line for line in lines if "Error: " in line]
+    return (errors or lines or ["it printed nothing"])[-1]

@@ -22,8 +22,8 @@ from serve_app.settings import EmbeddedBroker, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-START_S = 90.0
-STOP_S = 60.0
+START_S = 240.0
+STOP_S = 120.0
 PARTITIONS = Settings().topics.partitions
 FAILED = "Failed to update the deployments"  # Serve's line when it has given up
 # An address of a Ray that runs already would be joined; the rest is what a newcomer's shell has.

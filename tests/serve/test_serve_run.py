@@ -41,7 +41,7 @@ async def served(place: ServeRun) -> ServeRun:
     """The application, started if it does not run; what tests before this one did is still there."""
     if not place.running:
         place.start()
-        await place.await_running()
+    await place.await_running()
     return place
 
 
