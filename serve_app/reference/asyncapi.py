@@ -15,7 +15,7 @@ CAPTION_HEADERS = {
     "capstream.origin": "Where the request's record stands: topic-partition-offset.",
 }
 REPLAY_HEADERS = {
-    "capstream.replayed_from": "Only on a request that was replayed: topic-partition-offset of its dead letter.",
+    "capstream.replayed_from": "Only on a replayed request: topic-partition-offset of its dead letter.",
     "capstream.replays": "How often the request was replayed so far, in digits.",
     "capstream.id": "The name that the request had before, and keeps.",
     "capstream.first_seen_ms": "The first request record's time in ms since the epoch; -1 if it has none.",
