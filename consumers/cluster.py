@@ -13,6 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but 
     OffsetSpec,
     ResourceType,
 )
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from consumers.clients import ClientConfig
 from consumers.ledger import Partition
@@ -22,6 +23,16 @@ from serve_app.errors import BrokerError
 logger = logging.getLogger("capstream.kafka")
 # What goes wrong is raised; librdkafka's own lines, one per attempt, would only repeat it.
 QUIET = {"log_level": 0}
+MOVING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+
+
+def _is_moving(error: BaseException) -> bool:
+    # A partition that has just been made, or whose leader went away, has a leader again in a moment.
+    return isinstance(error, KafkaException) and error.args[0].code() in MOVING
 
 
 class Cluster:
@@ -95,16 +106,27 @@ class Cluster:
     def _offsets(
         self, partitions: Iterable[Partition], spec: Callable[[], OffsetSpec], *, committed: bool
     ) -> dict[Partition, int]:
-        ask = {TopicPartition(place.topic, place.number): spec() for place in partitions}
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-        futures = self._admin.list_offsets(ask, isolation_level=level, request_timeout=self._timeout_s)
-        found = {}
-        for tp, future in futures.items():
-            try:
-                found[Partition(tp.topic, tp.partition)] = int(future.result(self._timeout_s).offset)
-            except KafkaException as error:
-                raise self._sentence(error, f"no offsets of {tp.topic}-{tp.partition}") from error
-        return found
+        places = [TopicPartition(place.topic, place.number) for place in partitions]
+
+        def ask() -> dict[Partition, int]:
+            specs = {tp: spec() for tp in places}
+            futures = self._admin.list_offsets(specs, isolation_level=level, request_timeout=self._timeout_s)
+            return {
+                Partition(tp.topic, tp.partition): int(future.result(self._timeout_s).offset)
+                for tp, future in futures.items()
+            }
+
+        again = Retrying(
+            retry=retry_if_exception(_is_moving),
+            stop=stop_after_delay(self._timeout_s),
+            wait=wait_fixed(0.1),
+            reraise=True,
+        )
+        try:
+            return again(ask) if places else {}
+        except KafkaException as error:
+            raise self._sentence(error, "no offsets") from error
 
     def _topics(self) -> dict[str, dict[int, int]]:
         # Replicas by partition by topic.

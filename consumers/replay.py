@@ -14,31 +14,24 @@ for consumers because live ones would end each other, is what keeps replays apar
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+from confluent_kafka import Message
 
-from consumers.clients import MIB, ClientConfig, producer_config
+from consumers.clients import MIB
 from consumers.dead_letters import DeadLetters
 from consumers.letters import Letter, Selection, letter_of, request_again
 from consumers.messages import record_of
 from consumers.plans import receipts_topic
 from consumers.receipts import ensure_receipts, key_of, receipt
 from consumers.records import InputRecord, OutputRecord
-from serve_app.errors import BrokerError
+from consumers.sender import Sender
 from serve_app.settings import Settings
-
-log = logging.getLogger(__name__)
 
 CHUNK = 100  # letters in one transaction: a crash costs so many sends, none twice
 CHUNK_BYTES = 4 * MIB
-AGAIN = "run the same replay again, what was sent has its receipt and is not sent twice"
-RETRY_FOR_S = 60.0
-FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001  the names are public
 
 
 class Fate(Enum):
@@ -67,6 +60,7 @@ class Read:
 
 
 Step = Ended | Read
+Work = tuple[Letter, InputRecord]
 
 
 class Replay:
@@ -95,20 +89,47 @@ class Replay:
         Raises ``BrokerError`` where Kafka fails or another replay began; then it may be run again.
         """
         ensure_receipts(self._settings)
-        sender = Sender(self._settings, self._now_ms)
-        done = self._letters.receipts()
+        session = self._session()
         for batch in self._letters.batches(self._spans):
-            chunk: list[tuple[Letter, InputRecord]] = []
-            for letter, source, fate in self._judged(batch, done):
+            chunk: list[Work] = []
+            for letter, source, fate in self._judged(batch, session.done):
                 if source is None:
                     yield Ended(letter, fate)
                     continue
                 chunk.append((letter, source))
                 if len(chunk) >= CHUNK or sum(one.size for _, one in chunk) >= CHUNK_BYTES:
-                    yield from sender.send(chunk)
+                    session = yield from self._send(session, chunk)
                     chunk = []
-            yield from sender.send(chunk)
+            session = yield from self._send(session, chunk)
             yield Read(len(batch))
+
+    def _session(self) -> Session:
+        # In this order: nobody else can write receipts once there is a new sender.
+        sender = Sender(self._settings)
+        return Session(sender, self._letters.receipts())
+
+    def _send(self, session: Session, chunk: list[Work]) -> Generator[Ended, None, Session]:
+        """Send in one transaction; what is too large is told, and the rest sent without it."""
+        while chunk:
+            refused = session.sender.send([self._outputs(*work) for work in chunk])
+            if not refused:
+                yield from (Ended(letter, Fate.SENT) for letter, _ in chunk)
+                break
+            # A producer whose record the broker refused counts on with wrong sequence numbers.
+            session = self._session()
+            yield from (Ended(chunk[index][0], Fate.TOO_LARGE) for index in sorted(refused))
+            rest = [work for index, work in enumerate(chunk) if index not in refused]
+            before = [letter for letter, _ in rest if key_of(letter) in session.done]
+            yield from (Ended(letter, Fate.SENT_BEFORE) for letter in before)
+            chunk = [work for work in rest if work[0] not in before]
+        return session
+
+    def _outputs(self, letter: Letter, source: InputRecord) -> tuple[OutputRecord, OutputRecord]:
+        topics = self._settings.topics
+        return (
+            request_again(letter, source, topics.requests),
+            receipt(letter, receipts_topic(topics), self._now_ms()),
+        )
 
     def _judged(
         self, batch: list[Message], done: set[bytes]
@@ -124,99 +145,9 @@ class Replay:
                 yield letter, source, Fate.WOULD_BE_SENT
 
 
-class Sender:
-    """Sends requests with their receipts. Making one ends the sender before it, wherever that runs."""
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A sender, and the keys of all receipts that there are since it began."""
 
-    def __init__(self, settings: Settings, now_ms: Callable[[], int]) -> None:
-        self._topics = settings.topics
-        self._now_ms = now_ms
-        self._timeout_s = settings.consumer.settle_timeout_s
-        self._producer = Producer(_sender_config(settings), logger=log)
-        self._insist(self._producer.init_transactions)
-
-    def send(self, chunk: list[tuple[Letter, InputRecord]]) -> Iterator[Ended]:
-        """Send in one transaction; in smaller ones where something among it is too large."""
-        if not chunk:
-            return
-        if self._committed([output for letter, source in chunk for output in self._outputs(letter, source)]):
-            yield from (Ended(letter, Fate.SENT) for letter, _ in chunk)
-        elif len(chunk) == 1:
-            yield Ended(chunk[0][0], Fate.TOO_LARGE)
-        else:
-            half = len(chunk) // 2
-            yield from self.send(chunk[:half])
-            yield from self.send(chunk[half:])
-
-    def _outputs(self, letter: Letter, source: InputRecord) -> tuple[OutputRecord, OutputRecord]:
-        return (
-            request_again(letter, source, self._topics.requests),
-            receipt(letter, receipts_topic(self._topics), self._now_ms()),
-        )
-
-    def _committed(self, outputs: Iterable[OutputRecord]) -> bool:
-        """Whether it is committed; if not, something was too large and nothing was sent."""
-        errors = self.produce(outputs)
-        if not errors:
-            self._insist(self._producer.commit_transaction)
-            return True
-        self._insist(self._producer.abort_transaction)
-        if not any(error.code() == KafkaError.MSG_SIZE_TOO_LARGE for error in errors):
-            raise self._sentence(errors[0])
-        return False
-
-    def produce(self, outputs: Iterable[OutputRecord]) -> list[KafkaError]:
-        """Begin a transaction and bring everything to the broker, uncommitted; what went wrong."""
-        errors: list[KafkaError] = []
-
-        def delivered(error: KafkaError | None, _: object) -> None:
-            if error is not None:
-                errors.append(error)
-
-        try:
-            self._producer.begin_transaction()
-            for output in outputs:
-                self._producer.produce(
-                    output.topic,
-                    output.value,
-                    output.key,
-                    headers=list(output.headers),
-                    on_delivery=delivered,
-                )
-        except KafkaException as error:
-            errors.append(error.args[0])
-        if left := self._producer.flush(self._timeout_s + 1):
-            errors.append(KafkaError(KafkaError._MSG_TIMED_OUT, f"{left} records were not acknowledged"))  # noqa: SLF001  the name is public
-        return errors
-
-    def _insist(self, call: Callable[[float], None]) -> None:
-        again = Retrying(
-            retry=retry_if_exception(_is_retriable),
-            stop=stop_after_delay(RETRY_FOR_S),
-            wait=wait_fixed(0.2),
-            reraise=True,
-        )
-        try:
-            again(call, self._timeout_s)
-        except KafkaException as error:
-            raise self._sentence(error.args[0]) from error
-
-    def _sentence(self, error: KafkaError) -> BrokerError:
-        if error.code() in FENCED:
-            return BrokerError(
-                f"another replay of {self._topics.dead_letters} began and ended this one: {AGAIN}"
-            )
-        return BrokerError(f"the replay cannot go on: {error.str()} ({error.name()}): {AGAIN}")
-
-
-def _is_retriable(error: BaseException) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].retriable()
-
-
-def _sender_config(settings: Settings) -> ClientConfig:
-    timeout_ms = int(settings.consumer.settle_timeout_s * 1000)
-    return {
-        **producer_config(settings),
-        "transactional.id": f"capstream-replay-{settings.topics.dead_letters}",
-        # What a killed replay left open holds up readers of the input topic for so long at most.
-        "transaction.timeout.ms": max(15_000, timeout_ms + 5000),
-    }
+    sender: Sender
+    done: set[bytes]

@@ -50,6 +50,7 @@ def reader_config(settings: Settings) -> ClientConfig:
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",  # where retention removed what we were about to read
         "enable.partition.eof": True,
+        "fetch.wait.max.ms": 20,  # the end of a partition is told only after this wait
         "message.max.bytes": most,
         "max.partition.fetch.bytes": most,
     }

@@ -8,8 +8,8 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from consumers.letters import Letter, Selection
 from consumers.dead_letters import DeadLetters
+from consumers.letters import Letter, Selection
 from consumers.records import (
     Headers,
     InputRecord,
@@ -86,7 +86,10 @@ def commit(settings: Settings, offset: int, topic: str = "", partition: int = 0)
 def fail(settings: Settings, count: int, error: RecordError | None = None) -> list[InputRecord]:
     """Write so many requests with different values, and a dead letter of each; returns the requests."""
     before = len(read(settings, settings.topics.requests))
-    produce(settings, *(request(settings, URL + b"?%d" % n, (("mine", b"1"),)) for n in range(before, before + count)))
+    produce(
+        settings,
+        *(request(settings, URL + b"?%d" % n, (("mine", b"1"),)) for n in range(before, before + count)),
+    )
     made = read(settings, settings.topics.requests)[before:]
     produce(settings, *(letter_for(settings, record, error) for record in made))
     return made
