@@ -12,6 +12,13 @@ CAPTION_HEADERS = {
     "capstream.id": "The request's id, or topic-partition-offset of its record.",
     "capstream.schema": f"{CAPTION_SCHEMA}.",
     "capstream.consumer": "The consumer replica that settled the request.",
+    "capstream.origin": "Where the request's record stands: topic-partition-offset.",
+}
+REPLAY_HEADERS = {
+    "capstream.replayed_from": "Only on a replayed request: topic-partition-offset of its dead letter.",
+    "capstream.replays": "How often the request was replayed so far, in digits.",
+    "capstream.id": "The name that the request had before, and keeps.",
+    "capstream.first_seen_ms": "The first request record's time in ms since the epoch; -1 if it has none.",
 }
 CONNECT = "__connect.errors."
 DEAD_LETTER_HEADERS = {
@@ -85,6 +92,7 @@ def _messages() -> Node:
             "name": REQUEST_SCHEMA,
             "summary": "A JSON object, a bare URL, or a list of chat messages.",
             "contentType": "application/json",
+            "headers": _headers({}, REPLAY_HEADERS),
             "payload": {"$ref": "./schemas/request.v1.json"},
             "bindings": _key("Free; requests with equal keys share a partition."),
         },
@@ -110,7 +118,8 @@ def _messages() -> Node:
 def _headers(always: dict[str, str], sometimes: dict[str, str]) -> Node:
     texts = always | sometimes
     described = {name: {"type": "string", "description": text} for name, text in texts.items()}
-    return {"type": "object", "required": list(always), "properties": described}
+    required = {"required": list(always)} if always else {}
+    return {"type": "object", **required, "properties": described}
 
 
 def _key(description: str) -> Node:

@@ -89,6 +89,13 @@ class TopicSettings(Closed):
     create: bool = Field(default=True, description="Create missing topics at start.")
     partitions: int = Field(default=6, ge=1, le=10_000, description="Partitions of a created topic.")
     replication_factor: int = Field(default=1, ge=1, le=9, description="Replicas of a created topic.")
+    min_insync_replicas: int | None = Field(
+        default=None,
+        ge=1,
+        le=9,
+        description="Replicas that must have a record before it counts as written. Default: one less than "
+        "replication_factor, at least 1.",
+    )
     retention_hours: int = Field(default=168, ge=1, le=87_600, description="Retention of a created topic.")
     max_message_mib: int = Field(default=8, ge=1, le=256, description="Largest record of a created topic.")
 
@@ -98,6 +105,20 @@ class TopicSettings(Closed):
         if len(set(names)) != len(names):
             raise ValueError(f"the topics must differ, found {names}")
         return self
+
+    @model_validator(mode="after")
+    def _writable(self) -> Self:
+        if self.in_sync > self.replication_factor:
+            raise ValueError(
+                f"min_insync_replicas {self.in_sync} is above replication_factor {self.replication_factor}: "
+                "nothing could be written"
+            )
+        return self
+
+    @property
+    def in_sync(self) -> int:
+        """Replicas that must have a record before it counts as written."""
+        return self.min_insync_replicas or max(1, self.replication_factor - 1)
 
 
 class ConsumerSettings(Closed):
