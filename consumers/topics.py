@@ -19,7 +19,7 @@ from consumers.clients import ClientConfig
 from serve_app.errors import BrokerError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from serve_app.settings import TopicSettings
 
@@ -97,14 +97,18 @@ def _broker_ids(admin: AdminClient) -> set[int]:
         return set()
 
 
-def ensure_topics(client: ClientConfig, topics: TopicSettings, *, timeout_s: float = 30) -> list[str]:
+def ensure_topics(
+    client: ClientConfig, topics: TopicSettings, retries: Collection[str] = (), *, timeout_s: float = 30
+) -> list[str]:
     """Create the topics that are missing; one sentence per existing topic that differs where it matters.
+
+    ``retries`` are the names of the retry topics.
 
     Existing topics are never changed. Raises ``SettingsError`` when a topic is missing and
     ``topics.create`` is off, ``BrokerError`` when the cluster cannot be reached or refuses.
     """
     cluster = _Cluster(client, timeout_s)
-    names = [topics.requests, topics.captions, topics.dead_letters]
+    names = [topics.requests, topics.captions, topics.dead_letters, *retries]
     partitions = cluster.partitions(names)
     missing = [name for name in names if name not in partitions]
     if missing and not topics.create:
