@@ -8,14 +8,14 @@ from consumers.records import OutputRecord
 from consumers.settlement import Position, Ticket
 
 CAUTION = 1000
-"""After a process died, so many offsets are announced before work on them begins."""
+"""After a process died, so many records are announced before work on them begins."""
 
 
 class Assignment:
     """``low`` is the first offset that is not finished; ``flags`` has a byte for each offset from there.
 
     Below ``low`` everything is done, or ready to be done with the next settlement. ``told`` is what was
-    committed last, ``None`` before the first time.
+    committed last, ``None`` before the first time; ``version`` counts what has changed.
     """
 
     def __init__(self, epoch: int, progress: Progress, crash_limit: int) -> None:
@@ -26,12 +26,13 @@ class Assignment:
         self.sizes: dict[int, int] = {}  # of what is in flight or ready
         self.ready: dict[Ticket, tuple[OutputRecord, ...]] = {}
         self.crashes = progress.crash_counts(crash_limit)
-        self.caution = progress.seen + CAUTION if progress.seen is not None else progress.base
+        self.caution = CAUTION if progress.seen is not None else 0
         self.intended = progress.base
         self.alone: int | None = None
         self.told: Position | None = None
         self.start = progress.base
-        self.changed = False
+        self.version = 0
+        self.told_version = 0
 
     def is_finished(self, offset: int) -> bool:
         """Whether nothing is left to do for an offset."""
@@ -52,7 +53,7 @@ class Assignment:
         start, self.seen = max(self.seen, self.low), offset
         if offset <= start:
             return
-        self.changed = True
+        self.version += 1
         self.advance()
         if self.low >= start:
             # Nothing below is unfinished: however wide the gap, the watermark passes it.
@@ -68,8 +69,10 @@ class Assignment:
         if offset > self.seen:
             self.close_gap(offset)
         self.seen = offset + 1
-        self.changed = True
+        self.version += 1
         self.sizes[offset] = size
+        if self.caution:
+            self.caution -= 1
         place = offset - self.low
         if place >= len(self.flags):
             self.flags.extend(bytes(place - len(self.flags) + 1))
@@ -78,7 +81,7 @@ class Assignment:
         """Note what became of a record in flight."""
         self.ready[ticket] = outputs
         self.flags[ticket.offset - self.low] = 1
-        self.changed = True
+        self.version += 1
         if self.crashes:
             self.crashes.pop(ticket.offset, None)
         if self.alone == ticket.offset:
@@ -98,6 +101,9 @@ class Assignment:
         seen = None if final else max(self.seen, self.intended, self.low)
         alone = None if final else self.alone
         finished = bytes(self.flags.rstrip(b"\0"))
+        if self.crashes:
+            # Offsets that turned out to be gaps are suspects no more.
+            self.crashes = {o: n for o, n in self.crashes.items() if not self.is_finished(o)}
         runs = runs_of(self.crashes, finished, self.low) if self.crashes else ()
         text = encode(Progress(self.low, finished, seen, alone, runs))
-        return Position(self.low, text, seen, alone, self.epoch)
+        return Position(self.low, text, seen, alone, self.epoch, self.version)

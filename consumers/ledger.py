@@ -56,7 +56,6 @@ class Ledger:
         self._bytes = 0
         self._running = 0
         self._alone: tuple[Partition, int] | None = None
-        self._last = Settlement({}, {})
         self.pressing = False
         """Whether a record waits for nothing but the next settlement."""
 
@@ -120,15 +119,17 @@ class Ledger:
     def _may_begin(self, state: Assignment, partition: Partition, offset: int, until: int) -> bool:
         told = state.told
         if told is None or told.seen is None:
-            state.changed = self.pressing = True
+            state.version += 1
+            self.pressing = True
             return False
         if self._is_isolated(state, offset):
             return self._may_begin_alone(state, partition, offset)
         if self._alone is not None:
             return False
-        if told.seen <= offset < state.caution:
-            state.intended = max(state.intended, min(until, state.caution))
-            state.changed = self.pressing = True
+        if state.caution and told.seen <= offset:
+            state.intended = max(state.intended, until)
+            state.version += 1
+            self.pressing = True
             return False
         return True
 
@@ -143,7 +144,8 @@ class Ledger:
         if state.told is not None and state.told.alone == offset:
             return True
         state.alone = offset
-        state.changed = self.pressing = True
+        state.version += 1
+        self.pressing = True
         return False
 
     def reach_end(self, partition: Partition, end: int) -> bool:
@@ -183,12 +185,11 @@ class Ledger:
         self.pressing = False
         for partition, state in self._chosen(among):
             outputs.update(state.ready)
-            if state.changed or final:
+            if state.version != state.told_version or final:
                 position = state.position(final=final)
                 if position != state.told:
                     positions[partition] = position
-        self._last = Settlement(outputs, positions)
-        return self._last
+        return Settlement(outputs, positions)
 
     def apply(self, settlement: Settlement, *, committed: bool) -> None:
         """Note that a settlement was published, and whether its positions were committed.
@@ -206,7 +207,7 @@ class Ledger:
             state = self._assignments.get(partition)
             if state is not None and state.epoch == position.epoch:
                 state.told = position
-                state.changed = settlement is not self._last
+                state.told_version = position.version
 
     def undone(self, ends: Mapping[Partition, int]) -> dict[Partition, int]:
         """Records below each partition's end that are not done, the ones finished out of order left out."""

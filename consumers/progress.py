@@ -101,17 +101,24 @@ def runs_of(counts: Mapping[int, int], finished: bytes | bytearray, base: int) -
     a good one nothing.
     """
     runs: list[Run] = []
+    start = stop = base
+    crashes = -1
     for offset in sorted(counts):
-        crashes = min(counts[offset], MAX_CRASHES)
-        last = runs[-1] if runs else None
-        if last is not None and last.crashes == crashes:
-            between = finished[last.stop - base : offset - base]
-            if len(between) == offset - last.stop and 0 not in between:
-                runs[-1] = replace(last, stop=offset + 1)
-                continue
-        runs.append(Run(offset, offset + 1, crashes))
+        count = min(counts[offset], MAX_CRASHES)
+        if count != crashes or (offset != stop and not _all_finished(finished, stop - base, offset - base)):
+            if stop > start:
+                runs.append(Run(start, stop, crashes))
+            start, crashes = offset, count
+        stop = offset + 1
+    if stop > start:
+        runs.append(Run(start, stop, crashes))
     worst = sorted(runs, key=lambda run: run.crashes, reverse=True)[:MAX_RUNS]
     return tuple(sorted(worst, key=lambda run: run.start))
+
+
+def _all_finished(finished: bytes | bytearray, start: int, stop: int) -> bool:
+    between = finished[start:stop]
+    return len(between) == stop - start and 0 not in between
 
 
 def encode(progress: Progress) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from consumers.records import OutputRecord
@@ -34,15 +34,16 @@ class Ticket(NamedTuple):
 class Position:
     """What to commit for a partition: the first offset that is not done, and the text beside it.
 
-    ``seen`` and ``alone`` repeat what the text says, see :mod:`consumers.progress`; ``epoch`` is that of
-    the assignment which made it.
+    ``seen`` and ``alone`` repeat what the text says, see :mod:`consumers.progress`; ``epoch`` and
+    ``version`` are those of the assignment which made it.
     """
 
     offset: int
     metadata: str = ""
     seen: int | None = None
     alone: int | None = None
-    epoch: int = 0
+    epoch: int = field(default=0, compare=False)
+    version: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

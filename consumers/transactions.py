@@ -39,7 +39,9 @@ FENCED = (
     KafkaError.INVALID_PRODUCER_EPOCH,
     KafkaError.FENCED_INSTANCE_ID,
 )
+TIMED_OUT = KafkaError._TIMED_OUT  # noqa: SLF001
 EXPIRED = (KafkaError.INVALID_PRODUCER_ID_MAPPING, KafkaError.UNKNOWN_PRODUCER_ID)
+PAUSE_S = 0.05
 MAX_ABORTS = 20
 """Transactions aborted in a row before the process gives up."""
 GROUP_STATE = b"CGMDv2:"
@@ -155,6 +157,7 @@ class ExactlyOnce:
                 if cause.txn_requires_abort():
                     return self._failed(producer, cause)
                 if cause.retriable() and time.monotonic() < deadline:
+                    producer.poll(PAUSE_S)
                     continue
                 self._doubtful = settlement
                 return self._replace(f"nobody knows whether it was committed: {cause.str()}")
@@ -167,6 +170,8 @@ class ExactlyOnce:
             return self._replace(f"the broker has forgotten this producer: {cause.str()}")
         if _is_fatal(cause):
             _give_up(cause)
+        if cause.code() == TIMED_OUT:
+            return self._replace(f"a request of the transaction had no answer: {cause.str()}")
         return self._abort(producer, cause.str())
 
     def _abort(self, producer: TransactionProducer, reason: str) -> NotSettled:

@@ -155,7 +155,6 @@ def test_a_settlement_may_be_applied_late() -> None:
     ledger.finish(begin(ledger, 10), output("a"))
     earlier = ledger.settlement()
     ledger.finish(begin(ledger, 11), output("b"))
-    ledger.settlement()
     ledger.apply(earlier, committed=True)
     rest = ledger.settlement()
     assert [ticket.offset for ticket in rest.outputs] == [11]
@@ -198,7 +197,7 @@ def test_settling_some_partitions_leaves_the_others() -> None:
     ledger.finish(begin(ledger, 10), output("a"))
     ledger.finish(begin(ledger, 0, P1), output("b"))
     settlement = ledger.settlement([P1], final=True)
-    assert settlement.positions == {P1: Position(1, epoch=2)}
+    assert settlement.positions == {P1: Position(1)}
     ledger.apply(settlement, committed=True)
     assert ledger.settlement().positions[P0].offset == 11
 
