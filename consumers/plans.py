@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from serve_app.settings import TopicSettings
@@ -42,9 +42,9 @@ def receipts_topic(topics: TopicSettings) -> str:
     return f"{topics.dead_letters}.replayed"
 
 
-def plans(topics: TopicSettings) -> list[TopicPlan]:
-    """All topics, that of the receipts included."""
-    return [*(plan_of(name, topics) for name in topic_names(topics)), receipts_plan(topics)]
+def plans(topics: TopicSettings, retries: Collection[str] = ()) -> list[TopicPlan]:
+    """All topics, the named retry topics and that of the receipts included."""
+    return [*(plan_of(name, topics) for name in [*topic_names(topics), *retries]), receipts_plan(topics)]
 
 
 def plan_of(name: str, topics: TopicSettings) -> TopicPlan:

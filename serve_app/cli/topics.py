@@ -24,10 +24,10 @@ def create(config_path: Path | None) -> None:
     from consumers.topics import check_topics, create_topics  # noqa: PLC0415
 
     settings = settings_of(config_path)
-    made = create_topics(client_config(settings.broker), settings.topics)
-    for plan in plans(settings.topics):
+    made = create_topics(client_config(settings.broker), settings.topics, settings.retry_topics)
+    for plan in plans(settings.topics, settings.retry_topics):
         click.echo(f"{plan.name}: {'created' if plan.name in made else 'exists'}")
-    for line in check_topics(client_config(settings.broker), settings.topics):
+    for line in check_topics(client_config(settings.broker), settings.topics, settings.retry_topics):
         click.echo(f"capstream: {line}", err=True)
 
 
@@ -40,9 +40,9 @@ def check(config_path: Path | None) -> None:
     from consumers.topics import check_topics  # noqa: PLC0415
 
     settings = settings_of(config_path)
-    found = check_topics(client_config(settings.broker), settings.topics)
+    found = check_topics(client_config(settings.broker), settings.topics, settings.retry_topics)
     for line in found:
         click.echo(line)
     if not found:
-        click.echo(f"{len(plans(settings.topics))} topics are as the settings ask")
+        click.echo(f"{len(plans(settings.topics, settings.retry_topics))} topics are as the settings ask")
     sys.exit(1 if found else 0)
