@@ -143,6 +143,7 @@ class Dispatcher:
         """
         arrival = self._target.retries.arrival(record)
         if crashes >= self._attempts.crash_limit:
+            # Its value is not even parsed: that may be what kills.
             died = ProcessKilledError(f"{crashes} consumer processes died while they worked on it")
             counted = replace(arrival, attempts=arrival.attempts + crashes)
             return (self._letter(counted, Failure.of(died), arrival.record.id),)
