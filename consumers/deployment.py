@@ -52,10 +52,9 @@ class Consumer:
     ) -> None:
         if broker is not None:
             await broker.ready.remote()
-        if settings.topics.create:
-            client, retries = client_config(settings.broker), settings.retry_topics
-            for warning in await asyncio.to_thread(ensure_topics, client, settings.topics, retries):
-                log.warning(warning)
+        client, retries = client_config(settings.broker), settings.retry_topics
+        for warning in await asyncio.to_thread(ensure_topics, client, settings.topics, retries):
+            log.warning(warning)
         own = settings.consumer
         self._settings = own
         self._decoder = decoder
