@@ -69,6 +69,8 @@ class Broker:
             await again(asyncio.to_thread, self._broker.start)
 
     async def __del__(self) -> None:
+        if not hasattr(self, "_preparing"):
+            return  # __init__ failed, and has told why
         self._watch.cancel()
         self._preparing.cancel()
         await self._linger()

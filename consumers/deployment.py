@@ -105,6 +105,8 @@ class Consumer:
             raise RuntimeError(f"the consumer stopped reading: {self._runner.broken}")
 
     async def __del__(self) -> None:
+        if not hasattr(self, "_thread"):
+            return  # __init__ failed, and has told why
         self._runner.pause_for_good()
         await self._dispatcher.drain(self._settings.drain_timeout_s)
         self._runner.stop()

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 START_S = 90.0
 STOP_S = 60.0
+PARTITIONS = Settings().topics.partitions
+FAILED = "Failed to update the deployments"  # Serve's line when it has given up
 # An address of a Ray that runs already would be joined; the rest is what a newcomer's shell has.
 LEFT_OUT = ("RAY_ADDRESS", "RAY_AUTH_MODE", "CAPSTREAM_CONFIG")
 
@@ -152,7 +154,7 @@ class ServeRun:
     async def await_running(self) -> Status | None:
         """Wait until it answers; fail at once with its output when it has ended."""
         assert self.running, self.log.read_text()
-        assert "DEPLOY_FAILED" not in self.log.read_text(), self.log.read_text()
+        assert FAILED not in self.log.read_text(), self.log.read_text()
         return await self.status()
 
     @retry(
@@ -164,12 +166,14 @@ class ServeRun:
         return found if text in (found := self.log.read_text()) else None
 
     @retry(
-        retry=retry_if_result(lambda status: status is None or status.undone or status.in_flight),
+        retry=retry_if_result(
+            lambda status: not status or status.undone or len(status.watermarks) < PARTITIONS
+        ),
         stop=stop_after_delay(START_S),
         wait=wait_fixed(0.2),
     )
     async def await_settled(self) -> Status | None:
-        """Wait until every request is done."""
+        """Wait until every partition is owned and every request is done."""
         return await self.status()
 
 
