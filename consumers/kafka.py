@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from contextlib import ExitStack
 from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -108,12 +109,21 @@ def _places(partitions: list[TopicPartition]) -> list[Partition]:
 
 def connect(settings: Settings) -> KafkaTransport:
     """Open the clients of one consumer replica; ``SettingsError`` where the broker has no transactions."""
-    own = settings.consumer
-    slot = claim(own.group_id)
-    consumer = Consumer(consumer_config(settings, slot.name if own.static_membership else None), logger=log)
-    committed = Committed(consumer, own.transaction_timeout_s + COMMITTED_WAIT_S)
+    slot = claim(settings.consumer.group_id)
+    with ExitStack() as opened:
+        opened.callback(slot.release)
+        consumer = _consumer(settings, slot)
+        opened.callback(consumer.close)
+        committed = Committed(consumer, settings.consumer.transaction_timeout_s + COMMITTED_WAIT_S)
+        settler = _settler(settings, consumer, committed, slot)
+        opened.pop_all()
     topics = [settings.topics.requests, *settings.retry_topics]
-    return KafkaTransport(topics, consumer, _settler(settings, consumer, committed, slot), committed, slot)
+    return KafkaTransport(topics, consumer, settler, committed, slot)
+
+
+def _consumer(settings: Settings, slot: Slot) -> Consumer:
+    static = settings.consumer.static_membership
+    return Consumer(consumer_config(settings, slot.name if static else None), logger=log)
 
 
 def _settler(settings: Settings, consumer: Consumer, committed: Committed, slot: Slot) -> Settler:
