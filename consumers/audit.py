@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from consumers.clients import client_config
+from consumers.cluster import QUIET
 from consumers.ledger import Partition
 from consumers.messages import record_of
 from consumers.origins import attempt_of, origin_of, retry_topics
@@ -77,7 +78,7 @@ def standings_of(settings: Settings, partitions: list[Partition]) -> dict[Partit
     """What the group has committed, offsets whose transaction is over; ``BrokerError`` without an answer."""
     if not partitions:
         return {}
-    config = {**client_config(settings.broker), "group.id": settings.consumer.group_id}
+    config = {**client_config(settings.broker), **QUIET, "group.id": settings.consumer.group_id}
     consumer = Consumer({**config, "enable.auto.commit": False}, logger=log)
     again = Retrying(
         retry=retry_if_exception_type(KafkaException),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from serve_app.settings import TopicSettings
@@ -32,9 +32,9 @@ class TopicShape:
     refusal: str = ""
 
 
-def topic_names(topics: TopicSettings) -> list[str]:
-    """The topics that the consumer reads and writes."""
-    return [topics.requests, topics.captions, topics.dead_letters]
+def topic_names(topics: TopicSettings, retries: Collection[str] = ()) -> list[str]:
+    """The topics that the consumer reads and writes; ``retries`` are the names of the retry topics."""
+    return [topics.requests, topics.captions, topics.dead_letters, *retries]
 
 
 def receipts_topic(topics: TopicSettings) -> str:
@@ -42,9 +42,9 @@ def receipts_topic(topics: TopicSettings) -> str:
     return f"{topics.dead_letters}.replayed"
 
 
-def plans(topics: TopicSettings) -> list[TopicPlan]:
-    """All topics, that of the receipts included."""
-    return [*(plan_of(name, topics) for name in topic_names(topics)), receipts_plan(topics)]
+def plans(topics: TopicSettings, retries: Collection[str] = ()) -> list[TopicPlan]:
+    """All topics, that of the receipts included; ``retries`` are the names of the retry topics."""
+    return [*(plan_of(name, topics) for name in topic_names(topics, retries)), receipts_plan(topics)]
 
 
 def plan_of(name: str, topics: TopicSettings) -> TopicPlan:

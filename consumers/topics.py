@@ -16,7 +16,7 @@ from consumers.plans import differences, plan_of, plans, topic_names
 from serve_app.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from serve_app.settings import TopicSettings
 
@@ -91,13 +91,17 @@ def _broker_ids(admin: AdminClient) -> set[int]:
         return set()
 
 
-def ensure_topics(client: ClientConfig, topics: TopicSettings, *, timeout_s: float = 30) -> list[str]:
+def ensure_topics(
+    client: ClientConfig, topics: TopicSettings, retries: Collection[str] = (), *, timeout_s: float = 30
+) -> list[str]:
     """Create the topics that are missing; one sentence per existing topic that differs where it matters.
+
+    ``retries`` are the names of the retry topics.
 
     Existing topics are never changed. Raises ``SettingsError`` when a topic is missing and
     ``topics.create`` is off, ``BrokerError`` when the cluster cannot be reached or refuses.
     """
-    wanted = [plan_of(name, topics) for name in topic_names(topics)]
+    wanted = [plan_of(name, topics) for name in topic_names(topics, retries)]
     cluster = Cluster(client, timeout_s)
     found = cluster.shapes([plan.name for plan in wanted])
     missing = [plan for plan in wanted if plan.name not in found]
@@ -107,25 +111,29 @@ def ensure_topics(client: ClientConfig, topics: TopicSettings, *, timeout_s: flo
     return [line for plan in wanted if plan.name in found for line in differences(plan, found[plan.name])]
 
 
-def create_topics(client: ClientConfig, topics: TopicSettings, *, timeout_s: float = 30) -> list[str]:
+def create_topics(
+    client: ClientConfig, topics: TopicSettings, retries: Collection[str] = (), *, timeout_s: float = 30
+) -> list[str]:
     """Create all topics that are missing, whatever ``topics.create`` says; the names of the new ones.
 
     The topic of receipts is among them. Raises ``BrokerError``.
     """
     cluster = Cluster(client, timeout_s)
-    wanted = plans(topics)
+    wanted = plans(topics, retries)
     found = cluster.shapes([plan.name for plan in wanted])
     missing = [plan for plan in wanted if plan.name not in found]
     cluster.create(missing)
     return [plan.name for plan in missing]
 
 
-def check_topics(client: ClientConfig, topics: TopicSettings, *, timeout_s: float = 30) -> list[str]:
+def check_topics(
+    client: ClientConfig, topics: TopicSettings, retries: Collection[str] = (), *, timeout_s: float = 30
+) -> list[str]:
     """One sentence for each topic that is missing, and for each difference from the settings.
 
     Raises ``BrokerError``.
     """
-    wanted = plans(topics)
+    wanted = plans(topics, retries)
     found = Cluster(client, timeout_s).shapes([plan.name for plan in wanted])
     return [
         line

@@ -84,4 +84,4 @@ def test_retry_topics_are_known_by_name() -> None:
     names = frozenset(
         {"a.b", "a.b.retry.5s", "a.b.retry.600s", "axb.retry.5s", "a.b.retry.5s.x", "a.b.retry.s"}
     )
-    assert retry_topics(names, "a.b") == ["a.b.retry.5s", "a.b.retry.600s"]
+    assert retry_topics(names, "a.b") == ["a.b.retry.500ms", "a.b.retry.5s"]
