@@ -14,9 +14,11 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from consumers.clients import client_config
+from consumers.cluster import QUIET
 from consumers.ledger import Partition
 from consumers.messages import record_of
 from consumers.origins import attempt_of, origin_of, retry_topics
+from consumers.progress import MetadataError, decode
 from consumers.snapshot import ASK_TIMEOUT_S, Topics
 from consumers.tally import Account, Ending, Standing, Tally
 from serve_app.errors import BrokerError
@@ -77,7 +79,7 @@ def standings_of(settings: Settings, partitions: list[Partition]) -> dict[Partit
     """What the group has committed, offsets whose transaction is over; ``BrokerError`` without an answer."""
     if not partitions:
         return {}
-    config = {**client_config(settings.broker), "group.id": settings.consumer.group_id}
+    config = {**client_config(settings.broker), **QUIET, "group.id": settings.consumer.group_id}
     consumer = Consumer({**config, "enable.auto.commit": False}, logger=log)
     again = Retrying(
         retry=retry_if_exception_type(KafkaException),
@@ -102,6 +104,15 @@ def _committed(consumer: Consumer, partitions: list[Partition]) -> dict[Partitio
     for tp in consumer.committed(asked, timeout=ASK_TIMEOUT_S):
         if tp.error is not None:
             raise KafkaException(tp.error)
-        # Nothing committed reads as -1001: the group has done nothing.
-        found[Partition(tp.topic, tp.partition)] = Standing(max(0, tp.offset))
+        found[Partition(tp.topic, tp.partition)] = _standing(tp.offset, tp.metadata)
     return found
+
+
+def _standing(offset: int, metadata: str | None) -> Standing:
+    # Nothing committed reads as -1001: the group has done nothing.
+    if offset < 0:
+        return Standing(0)
+    try:
+        return Standing(offset, bytes(decode(offset, metadata).finished))
+    except MetadataError:
+        return Standing(offset)

@@ -60,8 +60,8 @@ def attempt_of(headers: Headers) -> int | None:
 
 
 def retry_topics(names: frozenset[str], requests: str) -> list[str]:
-    """The topics among the names that hold retry records of this input: ``<requests>.retry.<delay>s``."""
-    shape = re.compile(re.escape(requests) + r"\.retry\.\d+(\.\d+)?s")
+    """The topics among the names that hold retry records of this input, such as ``<requests>.retry.5s``."""
+    shape = re.compile(re.escape(requests) + r"\.retry\.\d+m?s")
     return sorted(name for name in names if shape.fullmatch(name))
 
 

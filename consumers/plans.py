@@ -32,9 +32,9 @@ class TopicShape:
     refusal: str = ""
 
 
-def topic_names(topics: TopicSettings) -> list[str]:
-    """The topics that the consumer reads and writes."""
-    return [topics.requests, topics.captions, topics.dead_letters]
+def topic_names(topics: TopicSettings, retries: Collection[str] = ()) -> list[str]:
+    """The topics that the consumer reads and writes; ``retries`` are the names of the retry topics."""
+    return [topics.requests, topics.captions, topics.dead_letters, *retries]
 
 
 def receipts_topic(topics: TopicSettings) -> str:
@@ -43,8 +43,8 @@ def receipts_topic(topics: TopicSettings) -> str:
 
 
 def plans(topics: TopicSettings, retries: Collection[str] = ()) -> list[TopicPlan]:
-    """All topics, the named retry topics and that of the receipts included."""
-    return [*(plan_of(name, topics) for name in [*topic_names(topics), *retries]), receipts_plan(topics)]
+    """All topics, that of the receipts included; ``retries`` are the names of the retry topics."""
+    return [*(plan_of(name, topics) for name in topic_names(topics, retries)), receipts_plan(topics)]
 
 
 def plan_of(name: str, topics: TopicSettings) -> TopicPlan:

@@ -103,10 +103,10 @@ class Replay:
             session = yield from self._send(session, chunk)
             yield Read(len(batch))
 
-    def _session(self) -> Session:
+    def _session(self, *, exact: bool = False) -> Session:
         # In this order: nobody else can write receipts once there is a new sender.
-        sender = Sender(self._settings)
-        return Session(sender, self._letters.receipts())
+        sender = Sender(self._settings, exact=exact)
+        return Session(sender, self._letters.receipts(), exact)
 
     def _send(self, session: Session, chunk: list[Work]) -> Generator[Ended, None, Session]:
         """Send in one transaction; what is too large is told, and the rest sent without it."""
@@ -115,10 +115,11 @@ class Replay:
             if not refused:
                 yield from (Ended(letter, Fate.SENT) for letter, _ in chunk)
                 break
-            # A producer whose record the broker refused counts on with wrong sequence numbers.
-            session = self._session()
-            yield from (Ended(chunk[index][0], Fate.TOO_LARGE) for index in sorted(refused))
-            rest = [work for index, work in enumerate(chunk) if index not in refused]
+            # Whole batches were refused: only a sender that sends each record by itself knows which it is.
+            known = refused if session.exact else set()
+            session = self._session(exact=True)
+            yield from (Ended(chunk[index][0], Fate.TOO_LARGE) for index in sorted(known))
+            rest = [work for index, work in enumerate(chunk) if index not in known]
             before = [letter for letter, _ in rest if key_of(letter) in session.done]
             yield from (Ended(letter, Fate.SENT_BEFORE) for letter in before)
             chunk = [work for work in rest if work[0] not in before]
@@ -147,7 +148,8 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A sender, and the keys of all receipts that there are since it began."""
+    """A sender, the keys of all receipts that there are since it began, and whether it is exact."""
 
     sender: Sender
     done: set[bytes]
+    exact: bool

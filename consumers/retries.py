@@ -77,7 +77,7 @@ def retry_record(arrival: Arrival, failure: Failure, topic: RetryTopic, now_ms: 
     told = {
         OWN + "attempt": arrival.attempts,
         OWN + "due_ms": now_ms + topic.delay_ms,
-        OWN + "first_seen_ms": timestamp_ms,
+        OWN + "first_seen_ms": first.first_seen_ms,
         ORIGIN + "topic": first.topic,
         ORIGIN + "partition": first.partition,
         ORIGIN + "offset": first.offset,

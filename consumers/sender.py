@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from consumers.clients import ClientConfig, producer_config
+from consumers.cluster import QUIET
 from consumers.records import OutputRecord
 from serve_app.errors import BrokerError
 from serve_app.settings import Settings
@@ -26,18 +27,22 @@ FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRO
 
 
 class Sender:
-    """Sends requests with their receipts. Making one ends the sender before it, wherever that runs."""
+    """Sends requests with their receipts. Making one ends the sender before it, wherever that runs.
 
-    def __init__(self, settings: Settings) -> None:
+    An ``exact`` one brings each record by itself, which takes about twice the time.
+    """
+
+    def __init__(self, settings: Settings, *, exact: bool = False) -> None:
         self._topic = settings.topics.dead_letters
         self._timeout_s = settings.consumer.settle_timeout_s
-        self._producer = Producer(_sender_config(settings), logger=log)
+        self._producer = Producer(_sender_config(settings, exact=exact), logger=log)
         self._insist(self._producer.init_transactions)
 
     def send(self, work: list[tuple[OutputRecord, ...]]) -> set[int]:
-        """Send everything in one transaction, or nothing: then the answer says what is too large.
+        """Send everything in one transaction, or nothing: then the answer says what was refused as too large.
 
-        After that, this sender is of no use. Raises ``BrokerError``.
+        Brokers refuse whole batches, so others may be among it, unless the sender is exact. After that it is
+        of no use: it would count on with wrong sequence numbers. Raises ``BrokerError``.
         """
         errors = self.produce(work)
         if not errors:
@@ -108,12 +113,13 @@ def _is_retriable(error: BaseException) -> bool:
     return isinstance(error, KafkaException) and error.args[0].retriable()
 
 
-def _sender_config(settings: Settings) -> ClientConfig:
+def _sender_config(settings: Settings, *, exact: bool) -> ClientConfig:
     timeout_ms = int(settings.consumer.settle_timeout_s * 1000)
     return {
         **producer_config(settings),
+        **QUIET,
+        **({"batch.num.messages": 1} if exact else {}),
         "transactional.id": f"capstream-replay-{settings.topics.dead_letters}",
-        "batch.num.messages": 1,  # a broker refuses whole batches: which record is too large must be clear
         # What a killed replay left open holds up readers of the input topic for so long at most.
         "transaction.timeout.ms": max(15_000, timeout_ms + 5000),
     }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from consumers.clients import MIB, ClientConfig, client_config
-from consumers.cluster import Cluster
+from consumers.cluster import QUIET, Cluster
 from consumers.ledger import Partition
 from consumers.messages import read, record_of
 from consumers.records import InputRecord
@@ -45,12 +45,14 @@ def reader_config(settings: Settings) -> ClientConfig:
     most = settings.topics.max_message_mib * MIB + MIB
     return {
         **client_config(settings.broker),
+        **QUIET,
         "group.id": f"{settings.consumer.group_id}-tail",
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",  # where retention removed what we were about to read
         "enable.partition.eof": True,
         "fetch.wait.max.ms": 20,  # the end of a partition is told only after this wait
+        "fetch.queue.backoff.ms": 5,  # after its queue was full, the client would rest for a second
         "message.max.bytes": most,
         "max.partition.fetch.bytes": most,
     }

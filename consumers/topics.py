@@ -101,7 +101,7 @@ def ensure_topics(
     Existing topics are never changed. Raises ``SettingsError`` when a topic is missing and
     ``topics.create`` is off, ``BrokerError`` when the cluster cannot be reached or refuses.
     """
-    wanted = [plan_of(name, topics) for name in [*topic_names(topics), *retries]]
+    wanted = [plan_of(name, topics) for name in topic_names(topics, retries)]
     cluster = Cluster(client, timeout_s)
     found = cluster.shapes([plan.name for plan in wanted])
     missing = [plan for plan in wanted if plan.name not in found]

@@ -20,7 +20,13 @@ def test_plans_follow_the_settings() -> None:
         "max.message.bytes": "5242880",
         "min.insync.replicas": "2",
     }
-    *records, receipts = plans(TOPICS)
+    *records, receipts = plans(TOPICS, ["video.requests.retry.5s"])
+    assert [plan.name for plan in records] == [
+        "video.requests",
+        "video.captions",
+        "video.requests.dlq",
+        "video.requests.retry.5s",
+    ]
     assert {(plan.partitions, plan.replication_factor) for plan in records} == {(4, 3)}
     assert (receipts.name, receipts.partitions) == ("video.requests.dlq.replayed", 1)
     assert receipts.config == {"cleanup.policy": "compact", "min.insync.replicas": "2"}
