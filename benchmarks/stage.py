@@ -45,7 +45,7 @@ def settings_of(broker: BrokerProcess, concurrency: int) -> Settings:
         topics=TopicSettings(requests=name, captions=f"{name}.captions", dead_letters=f"{name}.dlq"),
         consumer=ConsumerSettings(group_id=name, max_in_flight=concurrency),
     )
-    ensure_topics(client_config(settings.broker), settings.topics)
+    ensure_topics(client_config(settings.broker), settings.topics, settings.retry_topics)
     return settings
 
 

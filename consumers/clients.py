@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serve_app.settings import ClusterBroker, EmbeddedBroker, Settings
+from serve_app.settings import ClusterBroker, ConsumerSettings, EmbeddedBroker, Settings
 
 MIB = 1024 * 1024
 HEADROOM_BYTES = MIB  # headers and framing beside the value
@@ -20,18 +20,18 @@ def client_config(broker: EmbeddedBroker | ClusterBroker) -> ClientConfig:
     }
 
 
-def consumer_config(settings: Settings) -> ClientConfig:
-    """Properties of the group's members."""
+def consumer_config(settings: Settings, instance_id: str | None = None) -> ClientConfig:
+    """Properties of the group's members; a static member has an ``instance_id``."""
     own = settings.consumer
+    static: ClientConfig = {"group.instance.id": instance_id} if instance_id is not None else {}
     return {
         **client_config(settings.broker),
+        **_membership(own),
+        **static,
         "group.id": own.group_id,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",  # the default would skip what came before the first commit
-        "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": int(own.session_timeout_s * 1000),
-        "heartbeat.interval.ms": int(own.session_timeout_s * 1000 / 3),
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
         "socket.timeout.ms": int(own.settle_timeout_s * 1000),
@@ -40,8 +40,20 @@ def consumer_config(settings: Settings) -> ClientConfig:
     }
 
 
+def _membership(own: ConsumerSettings) -> ClientConfig:
+    if own.group_protocol == "consumer":
+        # The broker assigns and times out by itself; librdkafka refuses the properties of the other.
+        return {"group.protocol": "consumer"}
+    return {
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": int(own.session_timeout_s * 1000),
+        "heartbeat.interval.ms": int(own.session_timeout_s * 1000 / 3),
+    }
+
+
 def producer_config(settings: Settings) -> ClientConfig:
-    """Properties of the producer of captions and dead letters; keys partition as in Java."""
+    """Properties of the producer of results; keys partition as in Java."""
     return {
         **client_config(settings.broker),
         "enable.idempotence": True,
@@ -50,4 +62,17 @@ def producer_config(settings: Settings) -> ClientConfig:
         "partitioner": "murmur2_random",
         "delivery.timeout.ms": int(settings.consumer.settle_timeout_s * 1000),
         "message.max.bytes": settings.topics.max_message_mib * MIB + HEADROOM_BYTES,
+    }
+
+
+def transactional_config(settings: Settings, transactional_id: str) -> ClientConfig:
+    """The same for a producer of transactions; its requests may not outlast one."""
+    own = settings.consumer
+    lasting_s = min(own.settle_timeout_s, own.transaction_timeout_s)
+    return {
+        **producer_config(settings),
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": int(own.transaction_timeout_s * 1000),
+        "delivery.timeout.ms": int(lasting_s * 1000),
+        "socket.timeout.ms": int(lasting_s * 1000) - 100,  # librdkafka wants it below the transaction's
     }

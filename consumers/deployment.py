@@ -18,31 +18,25 @@ from typing import Any
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from consumers.backlog import Work
 from consumers.clients import client_config
-from consumers.dispatch import Attempts, Dispatcher, Target
+from consumers.dispatch import Dispatcher
 from consumers.ends import Ends
-from consumers.flow import Flow, FlowLimits
 from consumers.kafka import connect
-from consumers.ledger import Ticket
-from consumers.records import InputRecord, Marks, Names, OutputRecord
+from consumers.parts import attempts_of, parts_of, system_clocks, target_of
+from consumers.records import OutputRecord
 from consumers.runner import Pace, Runner
+from consumers.settlement import Ticket
 from consumers.topics import ensure_topics
 from serve_app.errors import Failure
 from serve_app.schema import Captioned, CaptionRequest
-from serve_app.settings import ConsumerSettings, Settings
+from serve_app.settings import Settings
 
 log = logging.getLogger("ray.serve")
 
-MIB = 1024 * 1024
 LOOP_DIED = 70
 # Any: what a handle's call is said to return has no one type.
 Answer = Callable[[Any, float], Awaitable[Captioned | Failure]]
-
-
-def flow_of(settings: ConsumerSettings) -> Flow:
-    """The bounds of what one replica holds."""
-    limits = FlowLimits(settings.max_in_flight, int(settings.max_in_flight_mib * MIB), settings.resume_share)
-    return Flow(limits)
 
 
 @serve.deployment(name="Consumer")
@@ -58,11 +52,9 @@ class Consumer:
     ) -> None:
         if broker is not None:
             await broker.ready.remote()
-        if settings.topics.create:
-            for warning in await asyncio.to_thread(
-                ensure_topics, client_config(settings.broker), settings.topics
-            ):
-                log.warning(warning)
+        client, retries = client_config(settings.broker), settings.retry_topics
+        for warning in await asyncio.to_thread(ensure_topics, client, settings.topics, retries):
+            log.warning(warning)
         own = settings.consumer
         self._settings = own
         self._decoder = decoder
@@ -70,21 +62,20 @@ class Consumer:
         self._name = serve.get_replica_context().replica_id.unique_id
         self._loop = asyncio.get_running_loop()
         self._ends = Ends(client_config(settings.broker))
-        target = Target(
-            Names(settings.topics.captions, settings.topics.dead_letters),
-            Marks(settings.config_hash(), self._name),
+        clocks = system_clocks()
+        self._dispatcher = Dispatcher(
+            self._call, self._finish, attempts_of(settings), target_of(settings, self._name), clocks.epoch_ms
         )
-        attempts = Attempts(own.max_attempts, own.retry_initial_s, own.retry_max_s)
-        self._dispatcher = Dispatcher(self._call, self._finish, attempts, target)
+        transport = await asyncio.to_thread(connect, settings)
         pace = Pace(own.settle_interval_ms / 1000)
-        self._runner = Runner(connect(settings), flow_of(own), self._start, pace, time.monotonic)
+        self._runner = Runner(transport, parts_of(settings), self._start, pace, clocks)
         self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
         self._thread.start()
 
     async def _call(self, request: CaptionRequest) -> Captioned | Failure:
         return await self._answer(self._decoder.caption.remote(request), self._settings.record_timeout_s)
 
-    def _start(self, work: list[tuple[Ticket, InputRecord]]) -> None:
+    def _start(self, work: Work) -> None:
         self._loop.call_soon_threadsafe(self._dispatcher.start, work)
 
     def _finish(self, ticket: Ticket, outputs: tuple[OutputRecord, ...]) -> None:
@@ -104,12 +95,14 @@ class Consumer:
         return {"replica": self._name, **self._runner.snapshot(ends)}
 
     async def check_health(self) -> None:
-        """Raise when the Kafka loop is dead or was silent for too long."""
+        """Raise when the Kafka loop is dead, was silent for too long, or stopped reading for good."""
         silent_s = time.monotonic() - self._runner.beat
         if not self._thread.is_alive():
             raise RuntimeError("the Kafka loop is dead")
         if silent_s > self._settings.stale_after_s:
             raise RuntimeError(f"the Kafka loop was silent for {silent_s:.0f} s")
+        if self._runner.broken is not None:
+            raise RuntimeError(f"the consumer stopped reading: {self._runner.broken}")
 
     async def __del__(self) -> None:
         if not hasattr(self, "_thread"):

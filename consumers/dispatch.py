@@ -1,29 +1,29 @@
-"""One record's way through the tiers, on the event loop: parse, call, retry in place, judge.
+"""One record's way through the tiers, on the event loop: parse, call, judge.
 
-A transient failure is tried again after a growing, random pause, ``max_attempts`` times in all; then
-it is a dead letter. Back-pressure is no attempt: nothing was done, so it is waited out without counting.
-While the consumer drains, a transient failure is no verdict at all: the record stays unsettled and Kafka
-delivers it again.
+A transient failure becomes a record on the next retry topic, until its class's attempts are used up; then
+it is a dead letter. A lost worker is called again in place first: most are replaced within seconds. Without
+retry topics every transient failure is tried again in place. Back-pressure is no attempt: nothing was done,
+so it is waited out without counting. While the consumer drains, a transient failure is no verdict at all:
+the record stays unsettled and Kafka delivers it again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import assert_never
 
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_result,
-    stop_after_attempt,
     stop_never,
     wait_random_exponential,
 )
 
-from consumers.ledger import Ticket
 from consumers.records import (
     InputRecord,
     Marks,
@@ -35,7 +35,15 @@ from consumers.records import (
     dead_letter,
     parse,
 )
-from serve_app.errors import Failure, OverloadedError, RequestInvalidError
+from consumers.retries import Arrival, Retries, retry_record
+from consumers.settlement import Ticket
+from serve_app.errors import (
+    Failure,
+    OverloadedError,
+    ProcessKilledError,
+    RequestInvalidError,
+    WorkerLostError,
+)
 from serve_app.schema import Captioned, CaptionRequest
 
 log = logging.getLogger(__name__)
@@ -47,11 +55,26 @@ Finish = Callable[[Ticket, tuple[OutputRecord, ...]], None]
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How often and how fast a record is tried: pauses in seconds."""
+    """How often and how fast a record is tried.
+
+    ``limit`` attempts in all, or those of the error's class in ``limits``; pauses in place in seconds.
+    Before its record goes to a retry topic, a lost worker is called ``in_place`` times.
+    """
 
     limit: int
     initial_s: float
     max_s: float
+    in_place: int = 2
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    def limit_of(self, error_class: str) -> int:
+        """Attempts before a failure of this class is a dead letter."""
+        return self.limits.get(error_class, self.limit)
+
+    @property
+    def crash_limit(self) -> int:
+        """Processes that may die with a record before it is a dead letter."""
+        return self.limit_of(ProcessKilledError.__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +83,7 @@ class Target:
 
     names: Names
     marks: Marks
+    retries: Retries
 
 
 def is_overloaded(outcome: Outcome) -> bool:
@@ -75,11 +99,14 @@ def is_transient(outcome: Outcome) -> bool:
 class Dispatcher:
     """Runs records as tasks of the current event loop and hands on what became of them."""
 
-    def __init__(self, call: Call, finish: Finish, attempts: Attempts, target: Target) -> None:
+    def __init__(
+        self, call: Call, finish: Finish, attempts: Attempts, target: Target, epoch_ms: Callable[[], int]
+    ) -> None:
         self._call = call
         self._finish = finish
         self._attempts = attempts
         self._target = target
+        self._epoch_ms = epoch_ms
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
 
@@ -105,49 +132,68 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, ticket: Ticket, record: InputRecord) -> None:
-        outputs = await self.outputs_of(record)
+        outputs = await self.outputs_of(record, crashes=ticket.crashes)
         if outputs is not None:
             self._finish(ticket, outputs)
 
-    async def outputs_of(self, record: InputRecord) -> tuple[OutputRecord, ...] | None:
-        """What becomes of a record: its outputs, or ``None`` if it must be delivered again."""
+    async def outputs_of(self, record: InputRecord, *, crashes: int = 0) -> tuple[OutputRecord, ...] | None:
+        """What becomes of a record: its outputs, or ``None`` if it must be delivered again.
+
+        ``crashes`` processes died while they worked on it: at the limit it is not worked on again.
+        """
+        arrival = self._target.retries.arrival(record)
+        if crashes >= self._attempts.crash_limit:
+            # Its value is not even parsed: that may be what kills.
+            died = ProcessKilledError(f"{crashes} consumer processes died while they worked on it")
+            counted = replace(arrival, attempts=arrival.attempts + crashes)
+            return (self._letter(counted, Failure.of(died), arrival.record.id),)
         try:
             request = parse(record.value)
         except RequestInvalidError as error:
-            return self._letter(record, Failure.of(error), 1, record.id)
-        outcome, attempts = await self._persist(request)
+            once = replace(arrival, attempts=arrival.attempts + 1)
+            return (self._letter(once, Failure.of(error), arrival.record.id),)
+        outcome, made = await self._persist(request, arrival.attempts)
+        arrival = replace(arrival, attempts=arrival.attempts + made)
         match outcome:
             case Captioned():
-                made = caption_record(record, request, outcome, attempts, self._target.marks)
-                return (caption_output(record, made, self._target.names, self._target.marks),)
+                marks = self._target.marks
+                caption = caption_record(arrival.record, request, outcome, arrival.attempts, marks)
+                return (caption_output(arrival.record, caption, self._target.names, marks),)
             case Failure():
                 if self._draining and is_transient(outcome):
                     return None
-                return self._letter(record, outcome, attempts, request.id or record.id)
+                request_id = request.id or arrival.record.id
+                return (self._again(arrival, outcome, record.topic, request_id),)
             case _:
                 assert_never(outcome)
 
-    def _letter(
-        self, record: InputRecord, failure: Failure, attempts: int, request_id: str
-    ) -> tuple[OutputRecord, ...]:
+    def _again(self, arrival: Arrival, failure: Failure, topic: str, request_id: str) -> OutputRecord:
+        following = self._target.retries.next_after(topic)
+        used_up = arrival.attempts >= self._attempts.limit_of(failure.error_class)
+        if following is None or used_up or not is_transient(failure):
+            return self._letter(arrival, failure, request_id)
+        log.info("retry: %s goes to %s: %s", request_id, following.name, failure.error_class)
+        again = retry_record(arrival, failure, following, self._epoch_ms())
+        return replace(again, if_too_large=partial(self._letter, arrival, failure, request_id))
+
+    def _letter(self, arrival: Arrival, failure: Failure, request_id: str) -> OutputRecord:
         log.warning(
             "dead letter: %s after %d attempts at %s: %s: %s",
             request_id,
-            attempts,
-            record.id,
+            arrival.attempts,
+            arrival.record.id,
             failure.error_class,
             failure.message,
         )
-        verdict = Verdict(failure, attempts, request_id, self._target.marks)
-        return (dead_letter(record, verdict, self._target.names),)
+        verdict = Verdict(failure, arrival.attempts, request_id, self._target.marks)
+        return dead_letter(arrival.record, verdict, self._target.names)
 
-    async def _persist(self, request: CaptionRequest) -> tuple[Outcome, int]:
+    async def _persist(self, request: CaptionRequest, before: int) -> tuple[Outcome, int]:
         pause = wait_random_exponential(multiplier=self._attempts.initial_s, max=self._attempts.max_s)
-        limit = stop_after_attempt(self._attempts.limit)
         tries = AsyncRetrying(
             retry=retry_if_result(is_transient),
             wait=pause,
-            stop=lambda state: self._draining or limit(state),
+            stop=lambda state: self._draining or state.attempt_number >= self._allowed(state, before),
             retry_error_callback=_last_outcome,
         )
         patience = AsyncRetrying(
@@ -162,6 +208,16 @@ class Dispatcher:
 
         outcome: Outcome = await tries(attempt)
         return outcome, int(tries.statistics.get("attempt_number", 1))
+
+    def _allowed(self, state: RetryCallState, before: int) -> int:
+        """Attempts in place, as many as the last outcome's class still has."""
+        outcome = _last_outcome(state)
+        if not isinstance(outcome, Failure):
+            return 1
+        left = self._attempts.limit_of(outcome.error_class) - before
+        if not self._target.retries.topics:
+            return left
+        return min(left, self._attempts.in_place if outcome.error_class == WorkerLostError.__name__ else 1)
 
 
 def _last_outcome(state: RetryCallState) -> Outcome:

@@ -9,7 +9,7 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from consumers.clients import ClientConfig
-from consumers.ledger import Partition
+from consumers.settlement import Partition
 
 log = logging.getLogger(__name__)
 

@@ -1,9 +1,11 @@
-"""When to stop fetching and when to go on: two bounds, each with a lower mark to resume at."""
+"""When to stop fetching and when to go on, and from which partitions."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from enum import Enum
+
+from consumers.settlement import Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,16 +17,8 @@ class FlowLimits:
     resume_share: float
 
 
-class FlowChange(Enum):
-    """What to tell the Kafka client."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    NONE = "none"
-
-
 class Flow:
-    """Remembers whether fetching is paused, so that the client is told only of changes."""
+    """Two bounds, each with a lower mark to resume at."""
 
     def __init__(self, limits: FlowLimits) -> None:
         self._limits = limits
@@ -34,7 +28,7 @@ class Flow:
         """How many more records may be taken now."""
         return 0 if self.paused else max(0, self._limits.max_count - count)
 
-    def regulate(self, count: int, size: int) -> FlowChange:
+    def regulate(self, count: int, size: int) -> None:
         """Decide with ``count`` records of ``size`` bytes in flight.
 
         One record above the byte bound is let through when nothing else is in flight: it must end
@@ -45,10 +39,36 @@ class Flow:
         low = (
             count <= limits.max_count * limits.resume_share and size <= limits.max_bytes * limits.resume_share
         )
-        if not self.paused and full:
-            self.paused = True
-            return FlowChange.PAUSE
-        if self.paused and (low or count == 0):
+        if not self.paused:
+            self.paused = full
+        elif low or count == 0:
             self.paused = False
-            return FlowChange.RESUME
-        return FlowChange.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class PauseChange:
+    """What to tell the Kafka client."""
+
+    pause: frozenset[Partition]
+    resume: frozenset[Partition]
+
+
+class Pauses:
+    """Remembers which partitions the client was told to pause, so that it is told only of changes.
+
+    There are several reasons to pause a partition. Whoever calls unites them, and a partition is resumed
+    when none is left: one reason that goes never lifts another's pause.
+    """
+
+    def __init__(self) -> None:
+        self._told: frozenset[Partition] = frozenset()
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Note that the client fetches from these again, because they are newly assigned or gone."""
+        self._told -= frozenset(partitions)
+
+    def change(self, wanted: frozenset[Partition]) -> PauseChange:
+        """What is to change so that exactly the wanted partitions are paused."""
+        change = PauseChange(wanted - self._told, self._told - wanted)
+        self._told = wanted
+        return change

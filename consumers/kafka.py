@@ -1,4 +1,4 @@
-"""The Kafka clients behind the consumer's loop: confluent-kafka, at-least-once.
+"""The Kafka clients behind the consumer's loop.
 
 All calls come from one thread (the client's own lock starves a second one). Rebalance callbacks run
 inside ``poll`` and do their work at once. Partitions are assigned with explicit offsets and resumed,
@@ -8,130 +8,62 @@ since a pause would survive the reassignment and stall the partition silently.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from contextlib import ExitStack
+from typing import Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from consumers.clients import consumer_config, producer_config
-from consumers.ledger import Partition, Settlement, Ticket
-from consumers.messages import KafkaFatalError, read
-from consumers.records import InputRecord, OutputRecord
-from consumers.transport import (
-    NotSettled,
-    PartitionEnd,
-    Published,
-    Rebalances,
-    Settled,
-    SettleOutcome,
-    TooLarge,
-)
+from consumers.at_least_once import AtLeastOnce
+from consumers.clients import consumer_config, producer_config, transactional_config
+from consumers.committed import Committed
+from consumers.identity import Slot, claim
+from consumers.messages import read
+from consumers.records import InputRecord
+from consumers.settlement import Partition, Settlement
+from consumers.startup import no_transactions, refuse_mock
+from consumers.transactions import ExactlyOnce
+from consumers.transport import PartitionEnd, Rebalances, SettleOutcome
 from serve_app.settings import Settings
 
 log = logging.getLogger(__name__)
 
-ASK_TIMEOUT_S = 10.0
-ASK_FOR_S = 60.0  # a group transaction that is pending hides the committed offset until its time-out
+COMMITTED_WAIT_S = 60.0  # beside the transaction's time-out: the broker looks for such ones every 10 s
 
 
-@dataclass(slots=True)
-class _Delivery:
-    """What the broker said about the records of one settlement."""
-
-    too_large: dict[Ticket, None]
-    error: KafkaError | None = None
-
-    def of(self, ticket: Ticket) -> Callable[[KafkaError | None, object], None]:
-        def delivered(error: KafkaError | None, _message: object) -> None:
-            if error is None:
-                return
-            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                self.too_large[ticket] = None
-            else:
-                self.error = error
-
-        return delivered
-
-
-class AtLeastOnce:
-    """Publishes, waits for the broker's word, then commits: a crash between the two repeats results."""
-
-    def __init__(self, consumer: Consumer, producer: Producer, timeout_s: float) -> None:
-        self._consumer = consumer
-        self._producer = producer
-        self._timeout_s = timeout_s
+class Settler(Protocol):
+    """How results and positions reach the broker."""
 
     def settle(self, settlement: Settlement) -> SettleOutcome:
-        """Publish and commit; ``KafkaFatalError`` where the producer cannot go on."""
-        delivery = _Delivery({})
-        for ticket, outputs in settlement.outputs.items():
-            for output in outputs:
-                self._produce(output, delivery, ticket)
-        left = self._producer.flush(self._timeout_s)
-        if delivery.error is not None and delivery.error.fatal():
-            raise KafkaFatalError(f"the producer cannot go on: {delivery.error.str()}")
-        if delivery.error is not None:
-            return NotSettled(delivery.error.str())
-        if left:
-            return NotSettled(f"{left} records not acknowledged within {self._timeout_s} s")
-        if delivery.too_large:
-            return TooLarge(tuple(delivery.too_large))
-        return self._commit(settlement.positions)
+        """Publish and commit, within a bounded time."""
 
-    def _produce(self, output: OutputRecord, delivery: _Delivery, ticket: Ticket) -> None:
-        deadline = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                self._producer.produce(
-                    output.topic,
-                    value=output.value,
-                    key=output.key,
-                    headers=list(output.headers),
-                    on_delivery=delivery.of(ticket),
-                )
-            except BufferError:
-                # The local queue is full. Its records leave, or fail by their delivery time-out.
-                if time.monotonic() > deadline:
-                    delivery.error = KafkaError(KafkaError._QUEUE_FULL)  # noqa: SLF001  the name is public
-                    return
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                delivery.of(ticket)(error.args[0], None)
-                return
-            else:
-                return
-
-    def _commit(self, positions: Mapping[Partition, int]) -> SettleOutcome:
-        if not positions:
-            return Settled()
-        offsets = [TopicPartition(p.topic, p.number, offset) for p, offset in positions.items()]
-        try:
-            done = self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            return Published(error.args[0].str())
-        errors = [tp.error.str() for tp in done or [] if tp.error is not None]
-        return Published(errors[0]) if errors else Settled()
+    def close(self) -> None:
+        """Let go of the clients."""
 
 
 class KafkaTransport:
-    """Consumer group member and settling, as :class:`consumers.runner.Transport` wants them."""
+    """Consumer group member and settling, as :class:`consumers.transport.Transport` wants them."""
 
-    def __init__(self, topics: list[str], consumer: Consumer, settler: AtLeastOnce) -> None:
+    def __init__(
+        self, topics: list[str], consumer: Consumer, settler: Settler, committed: Committed, slot: Slot
+    ) -> None:
         self._topics = topics
         self._consumer = consumer
         self._settler = settler
+        self._committed = committed
+        self._slot = slot
 
     def subscribe(self, rebalances: Rebalances) -> None:
         """Join the group; the callbacks run inside :meth:`poll`."""
 
         def on_assign(_: Consumer, partitions: list[TopicPartition]) -> None:
-            bases = {Partition(tp.topic, tp.partition): tp.offset for tp in self._bases(partitions)}
-            self._consumer.incremental_assign(_offsets(bases))
+            found = self._committed.progress(_places(partitions))
+            self._consumer.incremental_assign(
+                [TopicPartition(p.topic, p.number, progress.base) for p, progress in found.items()]
+            )
             self._consumer.resume(partitions)
-            log.info("assigned: %s", bases)
-            rebalances.assigned(bases)
+            log.info("assigned: %s", {place: progress.base for place, progress in found.items()})
+            rebalances.assigned(found)
 
         def on_revoke(_: Consumer, partitions: list[TopicPartition]) -> None:
             rebalances.revoked(_places(partitions))
@@ -167,49 +99,50 @@ class KafkaTransport:
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
-
-    def _bases(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        again = Retrying(
-            retry=retry_if_exception_type(KafkaException),
-            stop=stop_after_delay(ASK_FOR_S),
-            wait=wait_fixed(0.5),
-            reraise=True,
-        )
-        try:
-            return again(self._ask_bases, partitions)
-        except KafkaException as error:
-            raise KafkaFatalError(f"no committed offsets within {ASK_FOR_S} s: {error}") from error
-
-    def _ask_bases(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        committed = self._consumer.committed(partitions, timeout=ASK_TIMEOUT_S)
-        return [TopicPartition(tp.topic, tp.partition, self._base(tp)) for tp in committed]
-
-    def _base(self, committed: TopicPartition) -> int:
-        if committed.error is not None:
-            raise KafkaException(committed.error)
-        low, high = self._consumer.get_watermark_offsets(committed, timeout=ASK_TIMEOUT_S)
-        if committed.offset < 0:
-            return int(low)
-        if not low <= committed.offset <= high:
-            log.error("%s: committed offset %d is outside %d-%d", committed, committed.offset, low, high)
-            return int(low)
-        return int(committed.offset)
+        self._settler.close()
+        self._slot.release()
 
 
 def _places(partitions: list[TopicPartition]) -> list[Partition]:
     return [Partition(tp.topic, tp.partition) for tp in partitions]
 
 
-def _offsets(bases: Mapping[Partition, int]) -> list[TopicPartition]:
-    return [TopicPartition(p.topic, p.number, offset) for p, offset in bases.items()]
-
-
 def connect(settings: Settings) -> KafkaTransport:
-    """Open the clients of one consumer replica."""
-    consumer = Consumer(consumer_config(settings), logger=log)
-    producer = Producer(producer_config(settings), logger=log)
-    return KafkaTransport(
-        [settings.topics.requests],
-        consumer,
-        AtLeastOnce(consumer, producer, settings.consumer.settle_timeout_s),
-    )
+    """Open the clients of one consumer replica; ``SettingsError`` where the broker has no transactions."""
+    slot = claim(settings.consumer.group_id)
+    with ExitStack() as opened:
+        opened.callback(slot.release)
+        consumer = _consumer(settings, slot)
+        opened.callback(consumer.close)
+        committed = Committed(consumer, settings.consumer.transaction_timeout_s + COMMITTED_WAIT_S)
+        settler = _settler(settings, consumer, committed, slot)
+        opened.pop_all()
+    topics = [settings.topics.requests, *settings.retry_topics]
+    return KafkaTransport(topics, consumer, settler, committed, slot)
+
+
+def _consumer(settings: Settings, slot: Slot) -> Consumer:
+    static = settings.consumer.static_membership
+    return Consumer(consumer_config(settings, slot.name if static else None), logger=log)
+
+
+def _settler(settings: Settings, consumer: Consumer, committed: Committed, slot: Slot) -> Settler:
+    timeout_s = settings.consumer.settle_timeout_s
+    if settings.consumer.delivery == "at_least_once":
+        return AtLeastOnce(consumer, Producer(producer_config(settings), logger=log), timeout_s)
+
+    config = transactional_config(settings, slot.name)
+
+    def opened() -> Producer:
+        producer = Producer(config, logger=log)
+        producer.init_transactions(timeout_s)
+        return producer
+
+    settler = ExactlyOnce(consumer, opened, committed.places, timeout_s)
+    servers = settings.broker.bootstrap_servers
+    try:
+        refuse_mock(consumer.list_topics(timeout=timeout_s).cluster_id, servers)
+        settler.open()
+    except KafkaException as error:
+        raise no_transactions(servers, error) from error
+    return settler

@@ -1,98 +1,63 @@
 """Which offsets of each partition are done: the state behind every commit, without I/O.
 
 Theory of operation. Records of a partition are taken in order and finish in any order. Every offset
-from ``base`` up is in one of three states:
+from the watermark up is in one of three states:
 
     begin(o)         finish(o, outputs)          apply(settlement)
     ────────> in flight ──────────────> ready ──────────────────> done
 
 ``ready`` means that what became of the record is known but not yet published; ``done`` that the broker
-has it. ``base`` is the watermark: every offset below it is done, so it is the offset to commit. Offsets
-that never arrive (control records, aborted or compacted data) are gaps: they are done as soon as a later
-offset, or the end of the partition, is seen.
+has it. Every offset below the watermark is done, so it is the offset to commit; which ones above it are
+done is written beside it (:mod:`consumers.progress`). Offsets that never arrive (control records, aborted
+or compacted data) are gaps: they are done as soon as a later offset, or the end of the partition, is seen.
 
 An assignment of a partition has an *epoch*. What finishes for an older epoch belongs to somebody else
 by now and is dropped: the broker does not check that for us.
+
+A record that kills its process leaves no failure behind, only what was committed before. Therefore
+nothing begins on a partition before it was committed that work begins there. Where a process died:
+
+- what it had begun and not finished is suspect, and counts one crash, to below the limit;
+- the next offsets are committed as *seen* before each begins, so that even a quick death is known;
+- a suspect one crash below the limit is worked on alone: everything else in this process waits until it
+  is finished. Only a crash then brings it to the limit, so that no neighbour is condemned with it.
+
+Who comes to the limit begins with that count in its ticket, and is not to be worked on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from enum import Enum
 
+from consumers.assignment import Assignment
+from consumers.progress import Progress
 from consumers.records import OutputRecord
+from consumers.settlement import Partition, Position, Settlement, Ticket
+
+__all__ = ["Ledger", "Partition", "Position", "Refusal", "Settlement", "Ticket"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Partition:
-    """A partition of a topic."""
+class Refusal(Enum):
+    """Why a record does not begin."""
 
-    topic: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """One record in flight: its place, and the assignment under which it was taken."""
-
-    partition: Partition
-    offset: int
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What is to be published and committed together.
-
-    ``outputs`` are the finished records in the order of their finishing; ``positions`` the offset to
-    commit for each partition once they are published.
-    """
-
-    outputs: Mapping[Ticket, tuple[OutputRecord, ...]]
-    positions: Mapping[Partition, int]
-
-    def __bool__(self) -> bool:
-        return bool(self.outputs or self.positions)
-
-
-@dataclass(slots=True)
-class _PartitionState:
-    epoch: int
-    base: int
-    seen: int
-    committed: int
-    sizes: dict[int, int] = field(default_factory=dict)  # of what is in flight or ready
-    ready: dict[int, tuple[OutputRecord, ...]] = field(default_factory=dict)
-    done: set[int] = field(default_factory=set)
-
-    def close_gap(self, offset: int) -> None:
-        # Between two records the broker keeps what no reader is shown.
-        if offset > self.seen:
-            self.done.update(range(self.seen, offset))
-            self.seen = offset
-            self.advance()
-
-    def advance(self) -> None:
-        while self.base in self.done:
-            self.done.remove(self.base)
-            self.base += 1
-
-    def position(self) -> int:
-        # The watermark as it will be once everything ready is done.
-        offset = self.base
-        while offset in self.done or offset in self.ready:
-            offset += 1
-        return offset
+    WAIT = "wait"  # offer it again, after the next settlement at the latest
+    SKIP = "skip"  # it is finished already, or not ours
 
 
 class Ledger:
-    """All partitions that this consumer owns."""
+    """All partitions that this consumer owns; ``crash_limit`` processes at most die with one record."""
 
-    def __init__(self) -> None:
-        self._partitions: dict[Partition, _PartitionState] = {}
+    def __init__(self, crash_limit: int = 3) -> None:
+        self._assignments: dict[Partition, Assignment] = {}
+        self._crash_limit = crash_limit
         self._epoch = 0
         self._count = 0
         self._bytes = 0
+        self._running = 0
+        self._alone: tuple[Partition, int] | None = None
+        self.pressing = False
+        """Whether a record waits for nothing but the next settlement."""
 
     @property
     def in_flight(self) -> int:
@@ -107,102 +72,164 @@ class Ledger:
     @property
     def partitions(self) -> frozenset[Partition]:
         """What is owned now."""
-        return frozenset(self._partitions)
+        return frozenset(self._assignments)
 
-    def assign(self, partition: Partition, base: int) -> None:
-        """Own a partition from ``base``, the first offset that is not done."""
+    def assign(self, partition: Partition, progress: Progress) -> None:
+        """Own a partition from where the last owner left it."""
         self.drop(partition)
         self._epoch += 1
-        self._partitions[partition] = _PartitionState(self._epoch, base=base, seen=base, committed=base)
+        self._assignments[partition] = Assignment(self._epoch, progress, self._crash_limit)
 
     def drop(self, partition: Partition) -> None:
         """Own it no longer; what is in flight or ready is forgotten and done elsewhere."""
-        state = self._partitions.pop(partition, None)
+        state = self._assignments.pop(partition, None)
         if state is not None:
             self._count -= len(state.sizes)
+            self._running -= len(state.sizes) - len(state.ready)
             self._bytes -= sum(state.sizes.values())
+        if self._alone is not None and self._alone[0] == partition:
+            self._alone = None
 
-    def begin(self, partition: Partition, offset: int, size: int) -> Ticket | None:
-        """Take a record in; ``None`` if the partition is not owned.
+    def begin(
+        self, partition: Partition, offset: int, size: int, until: int | None = None
+    ) -> Ticket | Refusal:
+        """Take a record in, if it may begin; ``until`` is where those end that are to begin next.
 
         An offset below one that was seen means that the log itself began again (a topic deleted and
         created anew): the partition is taken as newly assigned from there.
         """
-        state = self._partitions.get(partition)
+        state = self._assignments.get(partition)
         if state is None:
-            return None
+            return Refusal.SKIP
         if offset < state.seen:
-            self.assign(partition, offset)
-            state = self._partitions[partition]
-        state.close_gap(offset)
-        state.seen = offset + 1
-        state.sizes[offset] = size
+            self.assign(partition, Progress(offset))
+            state = self._assignments[partition]
+        if state.is_finished(offset):
+            state.close_gap(offset + 1)
+            return Refusal.SKIP
+        if not state.fits(offset + 1) or not self._may_begin(state, partition, offset, until or offset + 1):
+            return Refusal.WAIT
+        state.begin(offset, size)
         self._count += 1
+        self._running += 1
         self._bytes += size
-        return Ticket(partition, offset, state.epoch)
+        crashes = state.crashes.get(offset, 0) if state.crashes else 0
+        return Ticket(partition, offset, state.epoch, crashes)
 
-    def reach_end(self, partition: Partition, end: int) -> None:
-        """Close the gap before ``end``, the offset that the next record will have."""
-        state = self._partitions.get(partition)
-        if state is not None:
-            state.close_gap(end)
+    def _may_begin(self, state: Assignment, partition: Partition, offset: int, until: int) -> bool:
+        told = state.told
+        if told is None or told.seen is None:
+            state.version += 1
+            self.pressing = True
+            return False
+        if self._is_isolated(state, offset):
+            return self._may_begin_alone(state, partition, offset)
+        if self._alone is not None:
+            return False
+        if state.caution and told.seen <= offset:
+            state.intended = max(state.intended, until)
+            state.version += 1
+            self.pressing = True
+            return False
+        return True
+
+    def _is_isolated(self, state: Assignment, offset: int) -> bool:
+        return bool(state.crashes) and state.crashes.get(offset) == self._crash_limit - 1
+
+    def _may_begin_alone(self, state: Assignment, partition: Partition, offset: int) -> bool:
+        if self._alone is None:
+            self._alone = (partition, offset)
+        if self._alone != (partition, offset) or self._running:
+            return False
+        if state.told is not None and state.told.alone == offset:
+            return True
+        state.alone = offset
+        state.version += 1
+        self.pressing = True
+        return False
+
+    def reach_end(self, partition: Partition, end: int) -> bool:
+        """Close the gap before ``end``, the next record's offset; ``False`` to be told again later."""
+        state = self._assignments.get(partition)
+        if state is None:
+            return True
+        if not state.fits(end):
+            return False
+        state.close_gap(end)
+        return True
 
     def finish(self, ticket: Ticket, outputs: tuple[OutputRecord, ...]) -> bool:
         """Say what became of a record; ``False`` if its assignment is over, and nothing is to be done."""
         state = self._owned(ticket)
-        if state is None or ticket.offset not in state.sizes or ticket.offset in state.ready:
+        if state is None or ticket.offset not in state.sizes or ticket in state.ready:
             return False
-        state.ready[ticket.offset] = outputs
+        state.finish(ticket, outputs)
+        self._running -= 1
+        if self._alone == (ticket.partition, ticket.offset):
+            self._alone = None
         return True
 
     def replace(self, ticket: Ticket, outputs: tuple[OutputRecord, ...]) -> None:
         """Change what is to be published for a ready record."""
         state = self._owned(ticket)
-        if state is not None and ticket.offset in state.ready:
-            state.ready[ticket.offset] = outputs
+        if state is not None and ticket in state.ready:
+            state.ready[ticket] = outputs
 
-    def settlement(self, among: Iterable[Partition] | None = None) -> Settlement:
-        """Everything ready, and the positions to commit with it, of all or some partitions."""
+    def settlement(self, among: Iterable[Partition] | None = None, *, final: bool = False) -> Settlement:
+        """Everything ready, and the positions to commit with it, of all or some partitions.
+
+        A ``final`` one is for partitions that are left in good order: it makes nothing suspect.
+        """
         outputs: dict[Ticket, tuple[OutputRecord, ...]] = {}
-        positions: dict[Partition, int] = {}
+        positions: dict[Partition, Position] = {}
+        self.pressing = False
         for partition, state in self._chosen(among):
-            outputs |= {Ticket(partition, o, state.epoch): made for o, made in state.ready.items()}
-            if (position := state.position()) != state.committed:
-                positions[partition] = position
+            outputs.update(state.ready)
+            if state.version != state.told_version or final:
+                position = state.position(final=final)
+                if position != state.told:
+                    positions[partition] = position
         return Settlement(outputs, positions)
 
     def apply(self, settlement: Settlement, *, committed: bool) -> None:
-        """Note that a settlement was published, and whether its positions were committed."""
+        """Note that a settlement was published, and whether its positions were committed.
+
+        It may be an older one, of which that became known late.
+        """
         for ticket in settlement.outputs:
             state = self._owned(ticket)
-            if state is not None and state.ready.pop(ticket.offset, None) is not None:
-                state.done.add(ticket.offset)
+            if state is not None and state.ready.pop(ticket, None) is not None:
                 self._count -= 1
                 self._bytes -= state.sizes.pop(ticket.offset)
-        for _, state in self._chosen({ticket.partition for ticket in settlement.outputs}):
-            state.advance()
+        if not committed:
+            return
         for partition, position in settlement.positions.items():
-            if committed and partition in self._partitions:
-                self._partitions[partition].committed = position
+            state = self._assignments.get(partition)
+            if state is not None and state.epoch == position.epoch:
+                state.told = position
+                state.told_version = position.version
 
     def undone(self, ends: Mapping[Partition, int]) -> dict[Partition, int]:
         """Records below each partition's end that are not done, the ones finished out of order left out."""
         return {
-            partition: max(0, ends[partition] - state.base - len(state.done))
-            for partition, state in self._partitions.copy().items()
+            partition: max(0, ends[partition] - state.low - state.flags.count(1) + len(state.ready))
+            for partition, state in self._assignments.copy().items()
             if partition in ends
         }
 
     def watermarks(self) -> dict[Partition, int]:
-        """The first offset of each partition that is not done."""
-        return {partition: state.base for partition, state in self._partitions.copy().items()}
+        """The offset that is committed for each partition, or was when it was taken over."""
+        return {
+            partition: state.told.offset if state.told is not None else state.start
+            for partition, state in self._assignments.copy().items()
+        }
 
-    def _owned(self, ticket: Ticket) -> _PartitionState | None:
-        state = self._partitions.get(ticket.partition)
+    def _owned(self, ticket: Ticket) -> Assignment | None:
+        state = self._assignments.get(ticket.partition)
         return state if state is not None and state.epoch == ticket.epoch else None
 
-    def _chosen(self, among: Iterable[Partition] | None) -> Iterator[tuple[Partition, _PartitionState]]:
-        for partition in self._partitions if among is None else among:
-            state = self._partitions.get(partition)
+    def _chosen(self, among: Iterable[Partition] | None) -> Iterator[tuple[Partition, Assignment]]:
+        for partition in self._assignments if among is None else among:
+            state = self._assignments.get(partition)
             if state is not None:
                 yield partition, state

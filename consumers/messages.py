@@ -6,8 +6,8 @@ import logging
 
 from confluent_kafka import KafkaError, Message
 
-from consumers.ledger import Partition
 from consumers.records import Headers, InputRecord
+from consumers.settlement import Partition
 from consumers.transport import PartitionEnd
 from serve_app.errors import CapstreamError
 

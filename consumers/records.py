@@ -29,6 +29,11 @@ from serve_app.schema import (
 
 CONNECT = "__connect.errors."
 OWN = "capstream."
+ID = OWN + "id"
+ORIGIN = OWN + "origin"
+REPLAYED_FROM = OWN + "replayed_from"
+FIRST_SEEN = OWN + "first_seen_ms"
+VALUE_OMITTED = OWN + "value_omitted_bytes"
 MAX_MESSAGE_CHARS = 1000
 URL_SHAPE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 
@@ -53,9 +58,28 @@ class InputRecord:
         return len(self.key or b"") + len(self.value or b"")
 
     @property
+    def place(self) -> str:
+        """Where it stands: topic-partition-offset."""
+        return _place(self)
+
+    @property
     def id(self) -> str:
-        """Name of the record where its request gives none: topic-partition-offset."""
-        return f"{self.topic}-{self.partition}-{self.offset}"
+        """Name of the record where its request gives none: its place, or the name it had before a replay."""
+        return self._kept(ID) or self.place
+
+    @property
+    def first_seen_ms(self) -> int:
+        """Time of the request's first record since the epoch, before any replay; -1 if it has none."""
+        kept = self._kept(FIRST_SEEN)
+        if kept.isascii() and kept.isdigit():
+            return int(kept)
+        return self.timestamp_ms if self.timestamp_ms is not None else -1
+
+    def _kept(self, name: str) -> str:
+        # Our own names count on a replayed record only: anybody may have written them on another.
+        headers = dict(self.headers)
+        value = headers.get(name) if REPLAYED_FROM in headers else None
+        return (value or b"").decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +208,12 @@ def caption_output(record: InputRecord, caption: CaptionRecord, names: Names, ma
     """Make the record for the captions topic: the request's key, JSON, and headers to filter by."""
     headers = tuple(
         (OWN + name, text.encode())
-        for name, text in (("id", caption.id), ("schema", caption.schema_), ("consumer", marks.consumer))
+        for name, text in (
+            ("id", caption.id),
+            ("schema", caption.schema_),
+            ("consumer", marks.consumer),
+            ("origin", _place(caption.request) if caption.request else record.place),
+        )
     )
     value = caption.model_dump_json(by_alias=True).encode()
     failure = Failure.of(
@@ -194,6 +223,10 @@ def caption_output(record: InputRecord, caption: CaptionRecord, names: Names, ma
     return OutputRecord(
         names.captions, record.key, value, headers, partial(dead_letter, record, verdict, names)
     )
+
+
+def _place(at: InputRecord | Origin) -> str:
+    return f"{at.topic}-{at.partition}-{at.offset}"
 
 
 def dead_letter(record: InputRecord, verdict: Verdict, names: Names) -> OutputRecord:
@@ -212,7 +245,7 @@ def dead_letter(record: InputRecord, verdict: Verdict, names: Names) -> OutputRe
 def _bare_letter(record: InputRecord, verdict: Verdict, names: Names) -> OutputRecord:
     # The request as it came, with what is told about it, exceeds the topic's record size. It still
     # stands on its own topic, at the place that the headers name.
-    note = ((OWN + "value_omitted_bytes", str(record.size).encode()),)
+    note = ((VALUE_OMITTED, str(record.size).encode()),)
     return OutputRecord(names.dead_letters, record.key, None, _told(record, verdict) + note)
 
 
@@ -228,11 +261,11 @@ def _told(record: InputRecord, verdict: Verdict) -> Headers:
         CONNECT + "exception.class.name": failure.error_class,
         CONNECT + "exception.message": message,
         CONNECT + "exception.stacktrace": f"{failure.error_class}: {message}",
-        OWN + "id": verdict.request_id,
+        ID: verdict.request_id,
         OWN + "family": failure.family,
         OWN + "attempts": str(verdict.attempts),
         OWN + "config_hash": verdict.marks.config_hash,
         OWN + "consumer": verdict.marks.consumer,
-        OWN + "first_seen_ms": str(record.timestamp_ms if record.timestamp_ms is not None else -1),
+        FIRST_SEEN: str(record.first_seen_ms),
     }
     return tuple((name, text.encode()) for name, text in told.items())

@@ -1,4 +1,4 @@
-"""Waits for brokers and creates the topics that are missing."""
+"""Waits for brokers, creates the topics that are missing and checks those that exist."""
 
 from __future__ import annotations
 
@@ -8,26 +8,20 @@ import time
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but not marked as exported
-    AdminClient,
-    ConfigResource,
-    NewTopic,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient
 
 from consumers.clients import ClientConfig
-from serve_app.errors import BrokerError, SettingsError
+from consumers.cluster import QUIET, Cluster
+from consumers.plans import differences, plan_of, plans, topic_names
+from serve_app.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection
 
     from serve_app.settings import TopicSettings
 
 logger = logging.getLogger("capstream.kafka")
-MIB = 1024 * 1024
 RETRY_S = 0.02
-# What goes wrong is raised; librdkafka's own lines, one per attempt, would only repeat it.
-QUIET = {"log_level": 0}
 QUICK_RECONNECT = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100}
 
 
@@ -97,109 +91,59 @@ def _broker_ids(admin: AdminClient) -> set[int]:
         return set()
 
 
-def ensure_topics(client: ClientConfig, topics: TopicSettings, *, timeout_s: float = 30) -> list[str]:
+def ensure_topics(
+    client: ClientConfig, topics: TopicSettings, retries: Collection[str] = (), *, timeout_s: float = 30
+) -> list[str]:
     """Create the topics that are missing; one sentence per existing topic that differs where it matters.
+
+    ``retries`` are the names of the retry topics.
 
     Existing topics are never changed. Raises ``SettingsError`` when a topic is missing and
     ``topics.create`` is off, ``BrokerError`` when the cluster cannot be reached or refuses.
     """
-    cluster = _Cluster(client, timeout_s)
-    names = [topics.requests, topics.captions, topics.dead_letters]
-    partitions = cluster.partitions(names)
-    missing = [name for name in names if name not in partitions]
+    wanted = [plan_of(name, topics) for name in topic_names(topics, retries)]
+    cluster = Cluster(client, timeout_s)
+    found = cluster.shapes([plan.name for plan in wanted])
+    missing = [plan for plan in wanted if plan.name not in found]
     if missing and not topics.create:
-        raise SettingsError(f"topic {missing[0]} does not exist: create it, or set topics.create: true")
-    if missing:
-        cluster.create([_new_topic(name, topics) for name in missing])
-    return [
-        warning
-        for name, config in cluster.configs(list(partitions)).items()
-        for warning in _differences(name, partitions[name], config, topics)
-    ]
+        raise SettingsError(f"topic {missing[0].name} does not exist: create it, or set topics.create: true")
+    cluster.create(missing)
+    return [line for plan in wanted if plan.name in found for line in differences(plan, found[plan.name])]
 
 
-def _new_topic(name: str, topics: TopicSettings) -> NewTopic:
-    config = {
-        "cleanup.policy": "delete",
-        "retention.ms": str(topics.retention_hours * 3_600_000),
-        "max.message.bytes": str(topics.max_message_mib * MIB),
-    }
-    return NewTopic(name, topics.partitions, topics.replication_factor, config=config)
-
-
-def _differences(
-    name: str, partitions: int, config: Mapping[str, str] | str, topics: TopicSettings
+def create_topics(
+    client: ClientConfig, topics: TopicSettings, retries: Collection[str] = (), *, timeout_s: float = 30
 ) -> list[str]:
-    found = []
-    if partitions < topics.partitions:
-        found.append(
-            f"topic {name} has {partitions} partitions, topics.partitions asks for {topics.partitions}"
+    """Create all topics that are missing, whatever ``topics.create`` says; the names of the new ones.
+
+    The topic of receipts is among them. Raises ``BrokerError``.
+    """
+    cluster = Cluster(client, timeout_s)
+    wanted = plans(topics, retries)
+    found = cluster.shapes([plan.name for plan in wanted])
+    missing = [plan for plan in wanted if plan.name not in found]
+    cluster.create(missing)
+    return [plan.name for plan in missing]
+
+
+def check_topics(
+    client: ClientConfig, topics: TopicSettings, retries: Collection[str] = (), *, timeout_s: float = 30
+) -> list[str]:
+    """One sentence for each topic that is missing, and for each difference from the settings.
+
+    Raises ``BrokerError``.
+    """
+    wanted = plans(topics, retries)
+    found = Cluster(client, timeout_s).shapes([plan.name for plan in wanted])
+    return [
+        line
+        for plan in wanted
+        for line in (
+            differences(plan, found[plan.name])
+            if plan.name in found
+            else [f"topic {plan.name} does not exist: `capstream topics create` makes it"]
         )
-    if isinstance(config, str):
-        return [*found, f"topic {name} cannot be checked: {config}"]
-    if "compact" in config["cleanup.policy"]:
-        found.append(f"topic {name} is compacted: records with equal keys will vanish")
-    if int(config["max.message.bytes"]) < topics.max_message_mib * MIB:
-        found.append(
-            f"topic {name} takes records up to {config['max.message.bytes']} bytes, "
-            f"topics.max_message_mib asks for {topics.max_message_mib}"
-        )
-    return found
-
-
-class _Cluster:
-    """An admin client whose errors are sentences."""
-
-    def __init__(self, client: ClientConfig, timeout_s: float) -> None:
-        self._servers = client["bootstrap.servers"]
-        self._timeout_s = timeout_s
-        self._last_error = ""
-        self._admin = AdminClient({**client, **QUIET}, logger=logger, error_cb=self._note)
-
-    def _note(self, error: KafkaError) -> None:
-        # The first cause is told here only; what the call itself raises is a plain time-out.
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's own codes are named so
-            self._last_error = f": {error.str()}"
-
-    def partitions(self, names: list[str]) -> dict[str, int]:
-        """The existing ones among the names, with their number of partitions."""
-        try:
-            found = self._admin.list_topics(timeout=self._timeout_s).topics
-        except KafkaException as error:
-            raise self._sentence(error) from error
-        return {name: len(found[name].partitions) for name in names if name in found}
-
-    def create(self, topics: list[NewTopic]) -> None:
-        """Create topics; one that another process created meanwhile is fine."""
-        futures = self._admin.create_topics(topics, operation_timeout=self._timeout_s)
-        for name, future in futures.items():
-            try:
-                future.result()
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise self._sentence(error, f"topic {name} cannot be created") from error
-
-    def configs(self, names: list[str]) -> dict[str, dict[str, str] | str]:
-        """The configuration of each topic, or why it may not be read."""
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-        futures = self._admin.describe_configs(resources, request_timeout=self._timeout_s) if names else {}
-        found: dict[str, dict[str, str] | str] = {}
-        for resource, future in futures.items():
-            try:
-                found[resource.name] = {key: entry.value for key, entry in future.result().items()}
-            except KafkaException as error:
-                found[resource.name] = error.args[0].str()
-        return found
-
-    def _sentence(self, error: KafkaException, what: str = "Kafka refused") -> BrokerError:
-        cause: KafkaError = error.args[0]
-        unreached = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001 - librdkafka's own codes are named so
-        if cause.code() in unreached:
-            self._admin.poll(0)
-            return BrokerError(
-                f"no Kafka broker answered at {self._servers} within {self._timeout_s:g} s{self._last_error}"
-            )
-        return BrokerError(f"{what}: {cause.str()} ({cause.name()})")
+    ]
 
 
 def existing(client: ClientConfig, *, timeout_s: float = 1) -> frozenset[str]:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from consumers.ledger import Partition, Settlement, Ticket
+from consumers.progress import Progress
 from consumers.records import InputRecord
+from consumers.settlement import Partition, Settlement, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,21 @@ class TooLarge:
     tickets: tuple[Ticket, ...]
 
 
-SettleOutcome = Settled | Published | NotSettled | TooLarge
+@dataclass(frozen=True, slots=True)
+class SettledLate:
+    """An earlier settlement is published and committed after all; the one given was not tried."""
+
+    settlement: Settlement
+
+
+SettleOutcome = Settled | SettledLate | Published | NotSettled | TooLarge
 
 
 class Rebalances(Protocol):
     """What the transport calls, inside ``poll``, when partitions come and go."""
 
-    def assigned(self, bases: Mapping[Partition, int]) -> None:
-        """Partitions are ours now, each from its first offset that is not done."""
+    def assigned(self, found: Mapping[Partition, Progress]) -> None:
+        """Partitions are ours now and fetched from, each from where the last owner left it."""
 
     def revoked(self, partitions: Collection[Partition]) -> None:
         """Partitions go away in good order: this is the last moment to settle."""

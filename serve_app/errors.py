@@ -22,6 +22,7 @@
         ├── VideoRefusedError         decode   beyond a limit: pixels, packets, bytes, aspect ratio
         ├── NoFramesError             decode   nothing to show in the asked range
         ├── EngineRejectedError       caption  the engine will never take this input
+        ├── ProcessKilledError        dispatch consumer after consumer died while it worked on the record
         └── ResultTooLargeError       publish  the topic does not take a record of this size
 
 Errors of other libraries are translated where they are raised. What is neither family is a bug.
@@ -155,6 +156,12 @@ class EngineRejectedError(PermanentError):
     """The engine will never take this input."""
 
     stage = "caption"
+
+
+class ProcessKilledError(PermanentError):
+    """Consumer after consumer died while it worked on the record, the last one on it alone."""
+
+    stage = "dispatch"
 
 
 class ResultTooLargeError(PermanentError):

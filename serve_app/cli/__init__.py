@@ -1,4 +1,4 @@
-"""``capstream``: submit, tail, caption, frames, config. Each command imports only what it needs."""
+"""The command line, ``capstream``. Each command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pathlib import Path
 
 import click
 
+from serve_app.cli.audits import audit
 from serve_app.cli.captions import caption
 from serve_app.cli.configs import config
+from serve_app.cli.letters import dlq
 from serve_app.cli.pictures import frames
 from serve_app.cli.streams import submit, tail
+from serve_app.cli.topics import topics
 from serve_app.errors import CapstreamError
 
 DEFAULT_CONFIG = Path("configs/serve.yaml")
@@ -33,7 +36,7 @@ def cli(context: click.Context, config_path: Path | None) -> None:
     context.obj = config_path or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
 
 
-for command in (submit, tail, caption, frames, config):
+for command in (submit, tail, caption, frames, dlq, audit, topics, config):
     cli.add_command(command)
 
 

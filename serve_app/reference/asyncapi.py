@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from serve_app.schema import CAPTION_SCHEMA, REQUEST_SCHEMA
-from serve_app.settings import TopicSettings
+from serve_app.settings import Settings
 
 Node = dict[str, Any]
 CAPTION_HEADERS = {
     "capstream.id": "The request's id, or topic-partition-offset of its record.",
     "capstream.schema": f"{CAPTION_SCHEMA}.",
     "capstream.consumer": "The consumer replica that settled the request.",
+    "capstream.origin": "Where the request's record stands: topic-partition-offset.",
+}
+REPLAY_HEADERS = {
+    "capstream.replayed_from": "Only on a replayed request: topic-partition-offset of its dead letter.",
+    "capstream.replays": "How often the request was replayed so far, in digits.",
+    "capstream.id": "The name that the request had before, and keeps.",
+    "capstream.first_seen_ms": "The first request record's time in ms since the epoch; -1 if it has none.",
 }
 CONNECT = "__connect.errors."
 DEAD_LETTER_HEADERS = {
@@ -34,15 +41,30 @@ OPTIONAL_HEADERS = {
     "capstream.value_omitted_bytes": "Only where the request is too large for this topic: its size. The "
     "record then has no value; the request stands where it came from.",
 }
+RETRY_HEADERS = {
+    "capstream.attempt": "Attempts that were made so far, in digits.",
+    "capstream.due_ms": "Not before this time, in ms since the epoch, is it tried again.",
+    "capstream.first_seen_ms": "The request record's time in ms since the epoch; -1 if it has none.",
+    "capstream.origin.topic": "The topic that the request came from.",
+    "capstream.origin.partition": "Its partition, in digits.",
+    "capstream.origin.offset": "Its offset, in digits.",
+    "capstream.origin.timestamp_ms": "The request record's time, as above.",
+    "capstream.last_error.stage": "Where the last attempt failed.",
+    "capstream.last_error.class": "The error's class, such as SourceUnavailableError.",
+    "capstream.last_error.message": "What went wrong, without secrets.",
+}
 NOTE = (
     "Every record of the requests topic ends as one record of the captions topic or of the dead letter "
-    "topic, with the request's key. The names are the defaults; the settings under topics change them."
+    "topic, with the request's key. Until then it may stand on a retry topic. The names are the defaults; "
+    "the settings under topics change them. Consumers of results must read committed "
+    "(isolation.level=read_committed): records of aborted transactions are on the topics too."
 )
 
 
 def asyncapi() -> Node:
     """The document."""
-    topics = TopicSettings()
+    settings = Settings()
+    topics, retries = settings.topics, settings.retry_topics
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -56,11 +78,23 @@ def asyncapi() -> Node:
             "requests": _channel(topics.requests, "Videos to caption.", "request"),
             "captions": _channel(topics.captions, "One record for each captioned video.", "caption"),
             "deadLetters": _channel(topics.dead_letters, "Requests that got no caption.", "deadLetter"),
+            **{
+                f"retry{index}": _channel(name, f"Requests to be tried again after {delay_s:g} s.", "retry")
+                for index, (name, delay_s) in enumerate(retries.items(), start=1)
+            },
         },
         "operations": {
             "takeRequest": _operation("receive", "requests", "Take a request."),
             "sendCaption": _operation("send", "captions", "Publish a caption."),
             "sendDeadLetter": _operation("send", "deadLetters", "Publish a request that failed."),
+            **{
+                f"{action}Retry{index}": _operation(action, f"retry{index}", summary)
+                for index in range(1, len(retries) + 1)
+                for action, summary in (
+                    ("send", "Publish a request that may succeed later."),
+                    ("receive", "Take a request that is due again."),
+                )
+            },
         },
         "components": {"messages": _messages()},
     }
@@ -85,6 +119,7 @@ def _messages() -> Node:
             "name": REQUEST_SCHEMA,
             "summary": "A JSON object, a bare URL, or a list of chat messages.",
             "contentType": "application/json",
+            "headers": _headers({}, REPLAY_HEADERS),
             "payload": {"$ref": "./schemas/request.v1.json"},
             "bindings": _key("Free; requests with equal keys share a partition."),
         },
@@ -104,13 +139,22 @@ def _messages() -> Node:
             "payload": {"description": "The request's value, byte for byte: it may be no JSON at all."},
             "bindings": _key("The request's key, byte for byte."),
         },
+        "retry": {
+            "name": "capstream.retry/v1",
+            "summary": "The request's key, value and headers, and headers that say when it is due.",
+            "contentType": "application/octet-stream",
+            "headers": _headers(RETRY_HEADERS, {}),
+            "payload": {"description": "The request's value, byte for byte."},
+            "bindings": _key("The request's key, byte for byte."),
+        },
     }
 
 
 def _headers(always: dict[str, str], sometimes: dict[str, str]) -> Node:
     texts = always | sometimes
     described = {name: {"type": "string", "description": text} for name, text in texts.items()}
-    return {"type": "object", "required": list(always), "properties": described}
+    required = {"required": list(always)} if always else {}
+    return {"type": "object", **required, "properties": described}
 
 
 def _key(description: str) -> Node:

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from serve_app.schema import Closed
 from serve_app.settings.captioner import (
@@ -21,12 +21,14 @@ from serve_app.settings.captioner import (
     CaptionerSettings,
 )
 from serve_app.settings.kafka import (
+    BreakerSettings,
     Broker,
     ClusterBroker,
     ConsumerSettings,
     EmbeddedBroker,
     TopicSettings,
     is_secret,
+    retry_topic,
 )
 from serve_app.settings.video import (
     DecoderSettings,
@@ -37,6 +39,7 @@ from serve_app.settings.video import (
 __all__ = [
     "BaselineSettings",
     "BatchSettings",
+    "BreakerSettings",
     "Broker",
     "CaptionerSettings",
     "ClusterBroker",
@@ -60,6 +63,18 @@ class Settings(Closed):
     sources: SourceSettings = Field(default=SourceSettings(), description="Sources.")
     decoder: DecoderSettings = Field(default=DecoderSettings(), description="Decoder.")
     captioner: CaptionerSettings = Field(default=CaptionerSettings(), description="Captioner.")
+
+    @property
+    def retry_topics(self) -> dict[str, float]:
+        """The names of the retry topics and their delays in seconds, in the order of the settings."""
+        requests = self.topics.requests
+        return {retry_topic(requests, delay_s): delay_s for delay_s in self.consumer.retry_delays_s}
+
+    @model_validator(mode="after")
+    def _retry_topics_are_free(self) -> Self:
+        if taken := sorted(self.retry_topics.keys() & {self.topics.captions, self.topics.dead_letters}):
+            raise ValueError(f"{taken[0]} is a retry topic, and topics names it for results too")
+        return self
 
     def anchored(self, folder: Path) -> Self:
         """The same with relative paths made absolute, for processes that work elsewhere."""

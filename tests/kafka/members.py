@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import Producer
 
+from consumers.backlog import Work as Begun
 from consumers.clients import client_config
-from consumers.flow import Flow, FlowLimits
 from consumers.kafka import connect
-from consumers.ledger import Ticket
+from consumers.parts import parts_of, system_clocks
 from consumers.reader import Until, records_of
 from consumers.records import InputRecord, OutputRecord
 from consumers.runner import Pace, Runner
+from consumers.settlement import Ticket
 from consumers.topics import ensure_topics
 from serve_app.settings import ClusterBroker, ConsumerSettings, Settings, TopicSettings
 from tests.brokers import KAFKA_LOG, Kafka, unique
@@ -25,7 +25,9 @@ GIVE_UP_S = 60.0
 Work = tuple[Ticket, InputRecord]
 
 
-def settings_for(kafka: Kafka, *, partitions: int = 2, max_message_mib: int = 1) -> Settings:
+def settings_for(
+    kafka: Kafka, *, partitions: int = 2, max_message_mib: int = 1, **consumer: object
+) -> Settings:
     """Settings with topics and a group of their own; the topics are made."""
     name = unique("video")
     settings = Settings(
@@ -38,11 +40,20 @@ def settings_for(kafka: Kafka, *, partitions: int = 2, max_message_mib: int = 1)
             replication_factor=kafka.replicas,
             max_message_mib=max_message_mib,
         ),
-        consumer=ConsumerSettings(
-            group_id=name, session_timeout_s=6, settle_interval_ms=20, retry_initial_s=0.05, retry_max_s=0.1
+        consumer=ConsumerSettings.model_validate(
+            {
+                "group_id": name,
+                "session_timeout_s": 6,
+                "settle_interval_ms": 20,
+                "max_in_flight": 100,
+                "resume_share": 0.5,
+                "retry_delays_s": (),
+                "breaker": {"in_a_row": 0, "share": 1},
+                **consumer,
+            }
         ),
     )
-    ensure_topics(client_config(settings.broker), settings.topics)
+    ensure_topics(client_config(settings.broker), settings.topics, settings.retry_topics)
     return settings
 
 
@@ -59,14 +70,14 @@ def send(settings: Settings, *values: bytes | None, partition: int = 0) -> None:
 class Member:
     """A running consumer; ``work`` holds what it has taken, ``give`` hands in what became of it."""
 
-    def __init__(self, settings: Settings, *, max_count: int = 100) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.work: queue.Queue[Work] = queue.Queue()
         self._settings = settings
-        flow = Flow(FlowLimits(max_count, 2**30, 0.5))
-        self.runner = Runner(connect(settings), flow, self._take, Pace(0.02), time.monotonic)
+        transport, parts = connect(settings), parts_of(settings)
+        self.runner = Runner(transport, parts, self._take, Pace(0.02), system_clocks())
         self.thread = threading.Thread(target=self.runner.run, daemon=True)
 
-    def _take(self, work: list[Work]) -> None:
+    def _take(self, work: Begun) -> None:
         for item in work:
             self.work.put(item)
 
@@ -82,9 +93,9 @@ class Member:
 
 
 @contextmanager
-def member(settings: Settings, *, max_count: int = 100) -> Iterator[Member]:
+def member(settings: Settings) -> Iterator[Member]:
     """Run a consumer, and stop it in good order."""
-    one = Member(settings, max_count=max_count)
+    one = Member(settings)
     one.thread.start()
     try:
         yield one

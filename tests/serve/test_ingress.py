@@ -144,7 +144,7 @@ async def test_status_adds_up(application: Application, clip: Path) -> None:
     status: Status = await when_settled()
     requests = application.settings.topics.requests
     places = {f"{requests}-{number}" for number in range(application.settings.topics.partitions)}
-    assert status.watermarks.keys() == status.undone_by_partition.keys() == places
+    assert status.watermarks.keys() == status.undone_by_partition.keys() >= places
     assert sum(status.watermarks.values()) == count
     (consumer,) = status.consumers
     assert (consumer.settled, consumer.in_flight_bytes, consumer.paused) == (count, 0, False)

@@ -76,8 +76,8 @@ def test_empty_client_properties_are_left_out() -> None:
         (
             {"consumer": {"delivery": "maybe"}},
             (
-                "args.consumer.delivery: 'maybe' is refused: Input should be 'at_least_once'; allowed: "
-                "at_least_once"
+                "args.consumer.delivery: 'maybe' is refused: Input should be 'exactly_once' or "
+                "'at_least_once'; allowed: exactly_once, at_least_once"
             ),
         ),
         (

@@ -12,8 +12,9 @@ from typing import Any, cast
 
 import pytest
 
-from consumers.deployment import LOOP_DIED, Consumer, flow_of
-from serve_app.settings import ConsumerSettings
+from consumers.deployment import LOOP_DIED, Consumer
+from consumers.parts import parts_of
+from serve_app.settings import ConsumerSettings, Settings
 
 ROOT = Path(__file__).parents[3]
 REPLICA: Any = cast("Any", Consumer).func_or_class  # without Serve's wrapping
@@ -25,6 +26,7 @@ class Loop:
 
     told: list[str]
     beat: float = 0.0
+    broken: str | None = None
 
     def pause_for_good(self) -> None:
         self.told.append("pause")
@@ -117,6 +119,7 @@ Consumer.func_or_class._run(SimpleNamespace(_runner=SimpleNamespace(run=run)))
 
 def test_the_flow_is_bounded_as_the_settings_say() -> None:
     """Counts and bytes of what one replica holds come from its settings."""
-    flow = flow_of(ConsumerSettings(max_in_flight=3, max_in_flight_mib=0.5))
+    flow = parts_of(Settings(consumer=ConsumerSettings(max_in_flight=3, max_in_flight_mib=0.5))).flow
     assert flow.room(1) == 2
-    assert flow.regulate(1, 512 * 1024).name == "PAUSE"
+    flow.regulate(1, 512 * 1024)
+    assert flow.paused

@@ -6,16 +6,27 @@ import asyncio
 import json
 
 from consumers.dispatch import Attempts, Dispatcher, Outcome, Target
-from consumers.ledger import Partition, Ticket
 from consumers.records import InputRecord, OutputRecord
-from serve_app.errors import Failure, OverloadedError, SourceNotFoundError, SourceUnavailableError
+from consumers.retries import Retries, RetryTopic
+from consumers.settlement import Partition, Ticket
+from serve_app.errors import (
+    Failure,
+    OverloadedError,
+    SourceNotFoundError,
+    SourceUnavailableError,
+    WorkerLostError,
+)
 from serve_app.schema import CaptionRequest
 from tests.unit.consumers.samples import CAPTIONED, MARKS, NAMES, record
 
-QUICK = Attempts(limit=3, initial_s=0.001, max_s=0.002)
+QUICK = Attempts(limit=3, initial_s=0.001, max_s=0.002, limits={"WorkerLostError": 5})
+IN_PLACE = Target(NAMES, MARKS, Retries())
+RETRIES = Retries((RetryTopic("r.5s", 5000), RetryTopic("r.60s", 60_000)))
+NOW_MS = 1_000_000
 TICKET = Ticket(Partition("video.requests", 0), 0, 1)
 LATER = Failure.of(SourceUnavailableError("HTTP 503"))
 NEVER = Failure.of(SourceNotFoundError("HTTP 404"))
+LOST = Failure.of(WorkerLostError("the replica died"))
 FULL = Failure.of(OverloadedError("every replica is full"))
 
 
@@ -42,7 +53,19 @@ class Sink:
 
 
 def dispatcher(tiers: Tiers, sink: Sink | None = None) -> Dispatcher:
-    return Dispatcher(tiers, sink or Sink(), QUICK, Target(NAMES, MARKS))
+    return Dispatcher(tiers, sink or Sink(), QUICK, IN_PLACE, lambda: NOW_MS)
+
+
+def with_retries(tiers: Tiers) -> Dispatcher:
+    return Dispatcher(tiers, Sink(), QUICK, Target(NAMES, MARKS, RETRIES), lambda: NOW_MS)
+
+
+async def retried(tiers: Tiers, came: InputRecord) -> InputRecord:
+    """The one output, as it would be read from its topic."""
+    outputs = await with_retries(tiers).outputs_of(came)
+    assert outputs is not None
+    (made,) = outputs
+    return InputRecord(made.topic, 2, 99, made.key, made.value, made.headers, NOW_MS)
 
 
 async def outcome_of(tiers: Tiers, came: InputRecord) -> OutputRecord:
@@ -110,7 +133,7 @@ async def test_drain_waits_for_running_records() -> None:
 async def test_drain_makes_no_dead_letters_of_interrupted_work() -> None:
     """A tier that goes away with the application is no verdict on the record."""
     sink = Sink()
-    one = Dispatcher(Tiers(LATER), sink, Attempts(50, 0.01, 0.01), Target(NAMES, MARKS))
+    one = Dispatcher(Tiers(LATER), sink, Attempts(50, 0.01, 0.01), IN_PLACE, lambda: NOW_MS)
     one.start([(TICKET, record())])
     await asyncio.sleep(0)
     await one.drain(5)
@@ -127,9 +150,84 @@ async def test_drain_gives_up_on_what_overstays() -> None:
         raise AssertionError
 
     sink = Sink()
-    one = Dispatcher(never, sink, QUICK, Target(NAMES, MARKS))
+    one = Dispatcher(never, sink, QUICK, IN_PLACE, lambda: NOW_MS)
     one.start([(TICKET, record())])
     await asked.wait()
     await one.drain(0)
     assert sink.finished == []
     assert one.running == 0
+
+
+async def test_a_transient_failure_goes_to_the_first_retry_topic() -> None:
+    """Key, value and headers stay; headers of ours say what was tried, when it is due and whence it came."""
+    again = await retried(Tiers(LATER), record(7))
+    assert (again.topic, again.key, again.value) == ("r.5s", b"key", b"file:///clip.mp4")
+    headers = dict(again.headers)
+    assert headers["a"] == b"1"
+    assert headers["capstream.attempt"] == b"1"
+    assert headers["capstream.due_ms"] == str(NOW_MS + 5000).encode()
+    assert headers["capstream.first_seen_ms"] == b"1700000000000"
+    origin = [
+        headers["capstream.origin." + name] for name in ("topic", "partition", "offset", "timestamp_ms")
+    ]
+    assert origin == [b"video.requests", b"0", b"7", b"1700000000000"]
+    assert headers["capstream.last_error.class"] == b"SourceUnavailableError"
+
+
+async def test_retries_go_from_topic_to_topic_and_keep_their_origin() -> None:
+    """Each failure moves a record on, the last topic is used again, and the caption is the origin's."""
+    twice = await retried(Tiers(LATER), await retried(Tiers(LATER), record(7)))
+    assert twice.topic == "r.60s"
+    assert len(dict(twice.headers)) == len(twice.headers)
+    captioned = await retried(Tiers(CAPTIONED), twice)
+    made = json.loads(captioned.value or b"")
+    assert (made["id"], made["attempts"]) == ("video.requests-0-7", 3)
+    assert made["request"]["offset"] == 7
+    letter = await retried(Tiers(LATER), twice)
+    assert letter.topic == NAMES.dead_letters
+    assert dict(letter.headers)["capstream.attempts"] == b"3"
+    assert dict(letter.headers)["__connect.errors.offset"] == b"7"
+    assert dict(letter.headers)["capstream.first_seen_ms"] == b"1700000000000"
+    assert "capstream.due_ms" not in dict(letter.headers)
+
+
+async def test_a_lost_worker_is_called_again_in_place_first() -> None:
+    """A replica that died is replaced soon; only then does the record wait in a retry topic."""
+    tiers = Tiers(LOST)
+    once = await retried(tiers, record())
+    assert (once.topic, tiers.calls) == ("r.5s", 2)
+    last = await retried(tiers, await retried(tiers, once))
+    assert (last.topic, tiers.calls) == (NAMES.dead_letters, 5)
+
+
+async def test_permanent_failures_do_not_wait() -> None:
+    """What no attempt will help does not go through the retry topics."""
+    assert (await retried(Tiers(NEVER), record())).topic == NAMES.dead_letters
+
+
+async def test_a_request_cannot_claim_an_origin() -> None:
+    """Our headers count on our own topics only."""
+    forged = InputRecord(
+        "video.requests", 0, 5, b"k", b"file:///a.mp4", (("capstream.origin.offset", b"1"),), None
+    )
+    made = json.loads((await retried(Tiers(CAPTIONED), forged)).value or b"")
+    assert made["id"] == "video.requests-0-5"
+
+
+async def test_a_stranger_on_a_retry_topic_is_a_request() -> None:
+    """A record without our headers is worked on as the one it is."""
+    stranger = InputRecord("r.5s", 0, 5, b"k", b"file:///a.mp4", (), None)
+    made = json.loads((await retried(Tiers(CAPTIONED), stranger)).value or b"")
+    assert (made["id"], made["attempts"]) == ("r.5s-0-5", 1)
+
+
+async def test_who_killed_too_many_processes_is_not_worked_on() -> None:
+    """A record that comes with as many crashes as allowed is a dead letter that says so."""
+    tiers = Tiers(CAPTIONED)
+    outputs = await dispatcher(tiers).outputs_of(record(), crashes=3)
+    assert outputs is not None
+    headers = dict(outputs[0].headers)
+    assert outputs[0].topic == NAMES.dead_letters
+    assert headers["__connect.errors.exception.class.name"] == b"ProcessKilledError"
+    assert (headers["capstream.attempts"], headers["capstream.family"]) == (b"3", b"permanent")
+    assert tiers.calls == 0

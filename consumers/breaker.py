@@ -1,0 +1,51 @@
+"""When so many records become dead letters that it must be our own fault: stop reading."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from consumers.records import Names, OutputRecord
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerLimits:
+    """Dead letters in a row, 0 for any number, and their share among the last ``window`` results."""
+
+    in_a_row: int
+    share: float
+    window: int
+
+
+class Breaker:
+    """Sees every result; once open it stays open, and its process is to be looked at or replaced."""
+
+    def __init__(self, limits: BreakerLimits, names: Names) -> None:
+        self._limits = limits
+        self._names = names
+        self._row = 0
+        self._dead = 0
+        self._last: deque[bool] = deque(maxlen=limits.window)
+        self.reason: str | None = None
+        """Why it is open, ``None`` while it is closed."""
+
+    def note(self, outputs: tuple[OutputRecord, ...]) -> None:
+        """Count a record that ended as these; one that goes to be tried again has not ended."""
+        topics = {output.topic for output in outputs}
+        dead = self._names.dead_letters in topics
+        if not dead and self._names.captions not in topics:
+            return
+        self._row = self._row + 1 if dead else 0
+        if len(self._last) == self._limits.window:
+            self._dead -= self._last[0]
+        self._last.append(dead)
+        self._dead += dead
+        self.reason = self.reason or self._judged()
+
+    def _judged(self) -> str | None:
+        limits = self._limits
+        if limits.in_a_row and self._row >= limits.in_a_row:
+            return f"{self._row} dead letters in a row"
+        if len(self._last) == limits.window and self._dead > limits.share * limits.window:
+            return f"{self._dead} of the last {limits.window} records became dead letters"
+        return None
