@@ -39,6 +39,7 @@ from consumers.retries import Arrival, Retries, retry_record
 from consumers.settlement import Ticket
 from serve_app.errors import (
     Failure,
+    InternalError,
     OverloadedError,
     ProcessKilledError,
     RequestInvalidError,
@@ -132,7 +133,13 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, ticket: Ticket, record: InputRecord) -> None:
-        outputs = await self.outputs_of(record, crashes=ticket.crashes)
+        try:
+            outputs = await self.outputs_of(record, crashes=ticket.crashes)
+        except Exception as error:
+            # The outermost place of one record. It must end somewhere, or its partition stands still.
+            log.exception("a bug met %s", record.place)
+            bug = Failure.of(InternalError(f"{type(error).__name__} in the consumer"))
+            outputs = (self._letter(self._target.retries.arrival(record), bug, record.id),)
         if outputs is not None:
             self._finish(ticket, outputs)
 

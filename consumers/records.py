@@ -151,9 +151,14 @@ def _bare(text: str) -> CaptionRequest:
 
 def _decoded(text: str) -> object:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        decoded: object = json.loads(text, parse_constant=_no_constant)
+        # An escape can name half a surrogate pair, which no result could be written with.
+        json.dumps(decoded, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RequestInvalidError("the value holds half a surrogate pair, which is no text") from error
     except (ValueError, RecursionError) as error:
         raise RequestInvalidError(f"the value is not JSON: {error}") from error
+    return decoded
 
 
 def _no_constant(name: str) -> object:
@@ -268,4 +273,4 @@ def _told(record: InputRecord, verdict: Verdict) -> Headers:
         OWN + "consumer": verdict.marks.consumer,
         FIRST_SEEN: str(record.first_seen_ms),
     }
-    return tuple((name, text.encode()) for name, text in told.items())
+    return tuple((name, text.encode(errors="replace")) for name, text in told.items())

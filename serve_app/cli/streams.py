@@ -56,9 +56,11 @@ def _value(line: str, asked: dict[str, str | float | None]) -> bytes:
         fields["sampling"] = {"fps": fps} if fps is not None else {"num_frames": num_frames}  # type: ignore[assignment]
     if fields and text.startswith(("{", "[", '"')):
         raise click.UsageError(f"options go with URLs; a JSON value says everything itself: {line[:80]!r}")
-    value = (json.dumps({"url": text, **fields}) if fields else text).encode()
     try:
+        value = (json.dumps({"url": text, **fields}) if fields else text).encode()
         parse(value)
+    except UnicodeEncodeError as error:
+        raise click.UsageError("a line of the input is not UTF-8 text, so no request") from error
     except RequestInvalidError as error:
         raise click.UsageError(f"{line[:80]!r} is no request: {error}") from error
     return value

@@ -121,6 +121,23 @@ async def test_unparsable_value_never_reaches_the_tiers() -> None:
     assert tiers.calls == 0
 
 
+async def test_a_bug_in_the_consumer_is_a_dead_letter() -> None:
+    """An error that nobody expected ends its record, and not the partition behind it."""
+
+    async def broken(_request: CaptionRequest) -> Outcome:
+        raise ZeroDivisionError
+
+    sink = Sink()
+    one = dispatcher(Tiers(CAPTIONED), sink)
+    one._call = broken
+    one.start([(TICKET, record())])
+    await one.drain(5)
+    ((_, (letter,)),) = sink.finished
+    headers = dict(letter.headers)
+    assert headers["__connect.errors.exception.class.name"] == b"InternalError"
+    assert headers["__connect.errors.exception.message"] == b"ZeroDivisionError in the consumer"
+
+
 async def test_drain_waits_for_running_records() -> None:
     """What finishes within the time is handed in."""
     sink = Sink()

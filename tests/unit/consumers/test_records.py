@@ -91,6 +91,7 @@ NOISE = random.Random(1).randbytes(1024 * 1024)
         (b"no url at all", "neither JSON nor a URL"),
         (b"/tmp/clip.mp4", "neither JSON nor a URL"),
         (b"[]", "messages"),
+        (b'{"url": "x:y", "metadata": {"a": "\\ud800"}}', "half a surrogate pair"),
         (b"[1]", "messages"),
         (b'{"schema": "capstream.request/v2", "url": "x:y"}', "'capstream.request/v2' is not known"),
         (b'{"schema": 1, "url": "x:y"}', "is not known"),
