@@ -7,6 +7,7 @@ import hashlib
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -149,18 +150,21 @@ async def test_other_schemes_are_refused(url: str, named: str) -> None:
     assert str(error) == f"{named}; allowed: file, data"
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
     """No file of this process may grow beyond 1000 bytes: as on a full disk, writes come to an end."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        # Before pytest writes again: its output may be a file too.
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_disk")
 async def test_a_full_disk_is_no_fault_of_the_video() -> None:
     """What cannot be stored is transient: another attempt may find room."""
-    error = await refusal("data:," + "a" * 1500)
+    with small_disk():
+        error = await refusal("data:," + "a" * 1500)
     assert isinstance(error, SourceUnavailableError)
     assert str(error) == "data:,…(1500 characters): cannot be stored here: File too large"
