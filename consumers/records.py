@@ -26,6 +26,7 @@ from serve_app.schema import (
     CaptionRequest,
     Origin,
 )
+from serve_app.schema.violations import dotted, plain, violations
 
 CONNECT = "__connect.errors."
 OWN = "capstream."
@@ -184,11 +185,9 @@ def _validated(data: object) -> CaptionRequest:
 def _described(error: ValidationError) -> str:
     # Inputs are left out unless they are numbers: a URL among them may carry credentials.
     parts = []
-    for item in error.errors(include_url=False, include_context=False)[:3]:
-        path = ".".join(str(step) for step in item["loc"])
-        found = item["input"]
-        shown = f" (found {found!r})" if isinstance(found, int | float) else ""
-        parts.append(f"{path}: {item['msg']}{shown}" if path else f"{item['msg']}{shown}")
+    for one in violations(error, CaptionRequest)[:3]:
+        told = one.sentence(plain(one.value) if isinstance(one.value, int | float) else "")
+        parts.append(f"{dotted(one.path)}: {told}" if one.path else told)
     return "; ".join(parts)
 
 

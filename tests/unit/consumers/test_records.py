@@ -100,7 +100,10 @@ NOISE = random.Random(1).randbytes(1024 * 1024)
         (b'{"url": ""}', "url"),
         (b'{"url": "x:y", "start_s": 3, "end_s": 2}', "end_s 2.0 must be above start_s 3.0"),
         (b'{"url": "x:y", "start_s": -1}', "start_s"),
-        (b'{"url": "x:y", "sampling": {"num_frames": 0}}', "found 0"),
+        (
+            b'{"url": "x:y", "sampling": {"num_frames": 0}}',
+            "sampling.num_frames: '0' is refused; allowed: wh",
+        ),
         (b'{"url": "x:y", "sampling": {"strategy": "num_frames", "num_frames": 0}}', "num_frames"),
         (b'{"url": "x:y", "sampling": {"strategy": "guess"}}', "sampling"),
         (b'{"url": "x:y", "sampling": {"fps": 0}}', "fps"),
