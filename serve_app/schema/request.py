@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from serve_app.schema.closed import Closed
 from serve_app.schema.numbers import Number, OptionalNumber, Whole
 
 REQUEST_SCHEMA: Final = "capstream.request/v1"
+# An id stands in headers, log lines and tables.
+PRINTABLE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 MAX_URL_CHARS = 64 * 1024 * 1024  # a data: URI carries the video itself; the broker limits the record
 
 
@@ -75,7 +78,11 @@ class CaptionRequest(Closed):
 
     schema_: Literal["capstream.request/v1"] = Field(default=REQUEST_SCHEMA, alias="schema")
     id: str | None = Field(
-        default=None, min_length=1, max_length=256, description="Default: topic-partition-offset."
+        default=None,
+        min_length=1,
+        max_length=256,
+        description="Without control characters and line breaks. Default: topic-partition-offset.",
+        json_schema_extra={"pattern": PRINTABLE},
     )
     url: str | None = Field(
         default=None, min_length=1, max_length=MAX_URL_CHARS, description="http(s)://, file:// or data: URI."
@@ -104,6 +111,13 @@ class CaptionRequest(Closed):
         if isinstance(data, dict) and "sampling" in data:
             return {**data, "sampling": name_strategy(data["sampling"])}
         return data
+
+    @field_validator("id")
+    @classmethod
+    def _on_one_line(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(PRINTABLE, value) is None:
+            raise ValueError("it holds a control character or a line break; allowed: text without them")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -98,6 +98,12 @@ NOISE = random.Random(1).randbytes(1024 * 1024)
         (b"{}", "exactly one of url and messages"),
         (b'{"url": "x:y", "colour": "red"}', "colour"),
         (b'{"url": ""}', "url"),
+        (b'{"url": "x:y", "id": "a\\nb"}', "id: it holds a control character or a line break"),
+        (b'{"url": "x:y", "id": "a\\n"}', "id: it holds a control character or a line break"),
+        (b'{"url": "x:y", "id": "a\\u0000"}', "id: it holds a control character or a line break"),
+        (b'{"url": "x:y", "id": "a\\u2028b"}', "id: it holds a control character or a line break"),
+        (b'{"url": "x:y", "start_s": true}', "start_s: 'true' is refused; allowed: number, at least 0"),
+        (b'{"url": "x:y", "sampling": {"fps": true}}', "sampling.fps: 'true' is refused; allowed: number"),
         (b'{"url": "x:y", "start_s": 3, "end_s": 2}', "end_s 2.0 must be above start_s 3.0"),
         (b'{"url": "x:y", "start_s": -1}', "start_s"),
         (
