@@ -74,8 +74,13 @@ def own_applications(document: object) -> list[dict[str, Any]]:
     return [
         application
         for application in (listed if isinstance(listed, list) else [])
-        if isinstance(application, dict) and application.get("import_path") == BUILDER
+        if isinstance(application, dict) and is_own(application)
     ]
+
+
+def is_own(application: Mapping[str, Any]) -> bool:
+    """Whether an application of a Serve YAML is capstream's."""
+    return application.get("import_path") == BUILDER
 
 
 def args_of(document: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -98,16 +103,17 @@ def settings_from(args: Mapping[str, Any], env: Mapping[str, str], folder: Path 
     """
     refused = [f"{dotted(place)}: {told}" for place, told in _literal_secrets(args)]
     replaced, missing = expanded(args, env, ("args",))
-    if refused or missing:
-        raise SettingsError("\n".join([*refused, *(f"{dotted(place)}: {told}" for place, told in missing)]))
+    if missing:
+        refused += [f"{dotted(place)}: {told}" for place, told in missing]
+        raise SettingsError("\n".join(refused))
     try:
         settings = Settings.model_validate(replaced)
+        found = list(_unusable(settings, folder))
     except ValidationError as error:
         found = violations(error, Settings)
-    else:
-        found = list(_unusable(settings, folder))
-    if found:
-        raise SettingsError("\n".join(_sentence(one, args) for one in found))
+    refused += [_sentence(one, args) for one in found]
+    if refused:
+        raise SettingsError("\n".join(refused))
     return settings
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from annotated_types import Gt
 from pydantic import BaseModel, Field, ValidationError
 from ray.runtime_env import RuntimeEnv
 from ray.serve.schema import ServeDeploySchema
 
+from serve_app.config import is_own
 from serve_app.schema.numbers import OptionalNumber, OptionalWhole, Whole, wants_number
 from serve_app.schema.ranges import models_in, range_of
 from serve_app.schema.violations import Place, dotted, plain, unknown, violations
@@ -27,9 +29,10 @@ class Listening(BaseModel):
     keep_alive_timeout_s: Whole = Field(default=5, ge=0)
 
 
-class Spread(BaseModel):
-    """Bounds for how a deployment's replicas are spread."""
+class Replicas(BaseModel):
+    """Bounds for how many replicas a deployment has."""
 
+    num_replicas: Annotated[Whole, Gt(0)] | Literal["auto"] | None = None
     max_replicas_per_node: OptionalWhole = Field(default=None, ge=1, le=100)
 
 
@@ -41,12 +44,13 @@ def impossible(document: Mapping[str, Any]) -> Refusals:
         yield from _bad_route(application, place)
         yield from _bad_environment(application.get("runtime_env"), (*place, "runtime_env"))
     for place, deployment in deployments_of(document):
-        yield from refusals(deployment, Spread, place)
+        yield from refusals(deployment, Replicas, place)
         options = deployment.get("ray_actor_options")
         if isinstance(options, dict):
             yield from _bad_environment(
                 options.get("runtime_env"), (*place, "ray_actor_options", "runtime_env")
             )
+    for place, deployment in own_deployments(document):
         if deployment.get("name") == "Broker":
             yield from _many_brokers(deployment, place)
     yield from _switches(document, ServeDeploySchema, ())
@@ -55,7 +59,7 @@ def impossible(document: Mapping[str, Any]) -> Refusals:
 def contradictions(document: Mapping[str, Any], settings: Settings) -> Iterator[str]:
     """Where the deployments' keys and the settings cannot both be meant."""
     allowed = DEFAULT_ONGOING_REQUESTS
-    for place, deployment in deployments_of(document):
+    for place, deployment in own_deployments(document):
         match deployment.get("name"):
             case "Broker" if settings.broker.kind != "embedded":
                 # Ray refuses options of a deployment that is not there, without saying why it is not.
@@ -102,6 +106,12 @@ def deployments_of(document: Mapping[str, Any]) -> Iterator[tuple[Place, dict[st
         for index, deployment in enumerate(deployments if isinstance(deployments, list) else []):
             if isinstance(deployment, dict):
                 yield (*place, "deployments", index), deployment
+
+
+def own_deployments(document: Mapping[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Those of capstream: other applications of the file may name theirs as they like."""
+    own = [place for place, application in applications_of(document) if is_own(application)]
+    return ((place, one) for place, one in deployments_of(document) if place[:2] in own)
 
 
 def _switches(value: object, model: type[BaseModel], place: Place) -> Refusals:

@@ -16,13 +16,14 @@ from ray.serve.schema import ServeDeploySchema
 
 from serve_app.config import args_of, read_yaml, settings_from
 from serve_app.errors import SettingsError
-from serve_app.ray_limits import contradictions, deployments_of, impossible, refusals
+from serve_app.ray_limits import contradictions, deployments_of, impossible, own_deployments, refusals
 from serve_app.schema.ranges import models_in
 from serve_app.schema.violations import Place, dotted, unknown
 from serve_app.settings import Settings
 
 DEPLOYMENTS = ("Broker", "Consumer", "Decoder", "Captioner", "Ingress")
 NOTES = "x-"
+DEPLOYMENT_DEPTH = 4  # applications, its number, deployments, its number: Ray refuses some of them whole
 LATE: dict[str, type[BaseModel]] = {
     "autoscaling_config": AutoscalingConfig,
     "request_router_config": RequestRouterConfig,
@@ -49,7 +50,8 @@ def check_ray_keys(document: Mapping[str, Any]) -> list[str]:
     own = {key: value for key, value in document.items() if not str(key).startswith(NOTES)}
     refused: dict[Place, str] = {}
     for place, told in (*impossible(own), *_bad_values(own)):
-        refused.setdefault(place, told)
+        if not any(given[: len(place)] == place for given in refused) or len(place) < DEPLOYMENT_DEPTH:
+            refused.setdefault(place, told)
     lines = [f"{dotted(place) or 'the file'}: {told}" for place, told in refused.items()]
     return [*_unknown_keys(own, ServeDeploySchema, ()), *lines, *_bad_names(own)]
 
@@ -81,7 +83,7 @@ def _bad_values(document: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 def _bad_names(document: Mapping[str, Any]) -> Iterator[str]:
     seen: set[tuple[Place, str]] = set()
-    for place, deployment in deployments_of(document):
+    for place, deployment in own_deployments(document):
         name, where = deployment.get("name"), dotted((*place, "name"))
         if not isinstance(name, str):
             continue

@@ -257,6 +257,15 @@ def test_a_secret_in_the_file_is_refused(value: object) -> None:
     ]
 
 
+def test_a_secret_is_told_beside_all_else() -> None:
+    """It hides no other violation."""
+    told = refusals(cluster({"sasl.password": "hunter2"}) | {"topics": {"partitions": 0}})
+    assert [line.partition(": ")[0] for line in told] == [
+        "args.broker.client.sasl.password",
+        "args.topics.partitions",
+    ]
+
+
 def test_what_only_leads_to_a_secret_may_stand_in_the_file() -> None:
     """Paths and addresses of secrets are none, and an empty secret is left out."""
     client = {"ssl.key.location": "/run/key", "sasl.oauthbearer.token.endpoint.url": "https://t"}

@@ -161,12 +161,17 @@ APPLICATION: Steps = ("applications", 0)
         (
             (*FIRST, "num_replicas"),
             True,
-            f"{AT[0]}.num_replicas: 'true' is refused; allowed: whole number, above 0, or text",
+            f"{AT[0]}.num_replicas: 'true' is refused; allowed: whole number, above 0, or one of: auto",
         ),
         (
             (*FIRST, "num_replicas"),
             0,
-            f"{AT[0]}.num_replicas: '0' is refused; allowed: whole number, above 0, or text",
+            f"{AT[0]}.num_replicas: '0' is refused; allowed: whole number, above 0, or one of: auto",
+        ),
+        (
+            (*FIRST, "num_replicas"),
+            "many",
+            f"{AT[0]}.num_replicas: 'many' is refused; allowed: whole number, above 0, or one of: auto",
         ),
         (
             (*FIRST, "max_replicas_per_node"),
@@ -255,6 +260,18 @@ def test_the_broker_deployment_belongs_to_the_embedded_broker(tmp_path: Path) ->
     document["applications"][0]["args"]["broker"] = {"kind": "cluster", "bootstrap_servers": "h:1"}
     path.write_text(yaml.safe_dump(document))
     assert check_file(path, {}) == [f"{AT[0]}.name: 'Broker' needs broker.kind embedded, found cluster"]
+
+
+def test_other_applications_name_their_deployments_themselves(tmp_path: Path) -> None:
+    """Several applications may stand in one file."""
+    document = copy.deepcopy(GOOD)
+    other = {"name": "Broker", "num_replicas": 2}
+    document["applications"].append(
+        {"name": "b", "route_prefix": "/b", "import_path": "other:app", "deployments": [other, {"name": "X"}]}
+    )
+    path = tmp_path / "serve.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert check_file(path, {}) == []
 
 
 def test_a_file_without_our_application_is_told(tmp_path: Path) -> None:
