@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from serve_app.config import load, read_yaml, settings_from
+from serve_app.config import settings_from
 from serve_app.errors import SettingsError
 from serve_app.settings import ClusterBroker, EmbeddedBroker, Settings
 
@@ -239,109 +239,3 @@ def test_values_of_variables_are_never_told(args: dict[str, Any]) -> None:
     (told,) = refusals(args, {"S": "hunter2"})
     assert "hunter2" not in told
     assert "${S} was given a value that is refused" in told
-
-
-def cluster(client: dict[str, Any]) -> dict[str, Any]:
-    return {"broker": {"kind": "cluster", "bootstrap_servers": "h:1", "client": client}}
-
-
-@pytest.mark.parametrize("value", ["hunter2", 123456, "${PW:-hunter2}", "hunter2${PW}", "a$${b}"])
-def test_a_secret_in_the_file_is_refused(value: object) -> None:
-    """It has to come from the environment whole, and is not repeated."""
-    told = refusals(cluster({"sasl.password": value}), {"PW": "x"})
-    assert told == [
-        (
-            "args.broker.client.sasl.password: a secret may not stand in the file: "
-            "write ${NAME} and set that environment variable"
-        )
-    ]
-
-
-def test_a_secret_is_told_beside_all_else() -> None:
-    """It hides no other violation."""
-    told = refusals(cluster({"sasl.password": "hunter2"}) | {"topics": {"partitions": 0}})
-    assert [line.partition(": ")[0] for line in told] == [
-        "args.broker.client.sasl.password",
-        "args.topics.partitions",
-    ]
-
-
-def test_what_only_leads_to_a_secret_may_stand_in_the_file() -> None:
-    """Paths and addresses of secrets are none, and an empty secret is left out."""
-    client = {"ssl.key.location": "/run/key", "sasl.oauthbearer.token.endpoint.url": "https://t"}
-    broker = settings_from(
-        cluster({**client, "ssl.key.password": "${PW:-}", "sasl.password": None}), {}
-    ).broker
-    assert broker.client == client
-
-
-def test_client_properties_become_text() -> None:
-    """As librdkafka writes numbers and switches; quoting them makes no difference."""
-    client = {"socket.keepalive.enable": True, "fetch.min.bytes": 2, "a": 2.5, "b": 3.0, "c": "off"}
-    assert settings_from(cluster(client), {}).broker.client == {
-        "socket.keepalive.enable": "true",
-        "fetch.min.bytes": "2",
-        "a": "2.5",
-        "b": "3",
-        "c": "off",
-    }
-
-
-@pytest.mark.parametrize(
-    ("key", "told"),
-    [
-        ("group.id", "set by capstream itself: consumer.group_id decides it"),
-        ("acks", "set by capstream itself: leave it out"),
-        (
-            "metadata.broker.list",
-            "another name of bootstrap.servers, set by capstream itself: broker.bootstrap_servers decides it",
-        ),
-        ("request.required.acks", "another name of acks, set by capstream itself: leave it out"),
-    ],
-)
-def test_client_properties_of_capstream_are_refused(key: str, told: str) -> None:
-    """Under whatever name, with the setting that decides them."""
-    assert refusals(cluster({key: "x"})) == [f"args.broker.client.{key}: 'x' is refused: {told}"]
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("a: [", "is not YAML"),
-        ("- 1", "a Serve YAML is a mapping, found list"),
-        ("", "a Serve YAML is a mapping, found NoneType"),
-        ("a: 1\na: 2", "'a' stands twice"),
-        ("a: {b: 1, b: 2}", "'b' stands twice"),
-        ("? [1]\n: 2", "is not YAML"),
-    ],
-)
-def test_what_is_no_serve_yaml_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    """Broken syntax, another kind of document, and keys of which one would be lost."""
-    path = tmp_path / "serve.yaml"
-    path.write_text(text)
-    with pytest.raises(SettingsError, match=r"serve\.yaml") as caught:
-        read_yaml(path)
-    assert told in str(caught.value)
-
-
-def test_anchors_may_be_merged_and_overridden(tmp_path: Path) -> None:
-    """A merged key may be given again: that is what merging is for."""
-    path = tmp_path / "serve.yaml"
-    path.write_text("x-a: &a {n: 1, m: 1}\nb: {<<: *a, n: 2}")
-    assert read_yaml(path)["b"] == {"n": 2, "m": 1}
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """The path and the system's reason are told."""
-    with pytest.raises(SettingsError, match=r"none\.yaml: No such file or directory"):
-        load(tmp_path / "none.yaml", {})
-
-
-@pytest.mark.parametrize("name", ["serve.yaml", "serve.kafka.yaml"])
-def test_our_own_files_load(name: str) -> None:
-    """The files that the README starts are valid, and keep their defaults where nothing is set."""
-    settings = load(ROOT / "configs" / name, {"KAFKA_BOOTSTRAP_SERVERS": "h:9092"}).settings
-    embedded = isinstance(settings.broker, EmbeddedBroker)
-    assert settings.broker == (EmbeddedBroker() if embedded else ClusterBroker(bootstrap_servers="h:9092"))
-    assert settings.topics.replication_factor == (1 if embedded else 3)
-    assert settings.captioner == Settings().captioner
