@@ -16,6 +16,7 @@ from serve_app.schema.ranges import models_in, range_of
 
 MAX_SHOWN_CHARS = 60
 PLACED = "placed"
+UNIONS = (Union, UnionType)
 Place = tuple[str | int, ...]
 
 
@@ -87,7 +88,8 @@ def _violation(item: ErrorDetails, at: _Found) -> Violation:  # noqa: PLR0911  o
             names = [field.alias or name for name, field in at.holder.model_fields.items()]
             return Violation(at.path, None, unknown(str(at.path[-1]), names), stands=False)
         case "missing":
-            return Violation(at.path, None, f"missing; {allowed}", stands=False)
+            told = f"missing; {allowed}" if allowed else "missing"
+            return Violation(at.path, None, told, stands=False)
         case "union_tag_not_found":
             path = (*at.path, _discriminator(item))
             return Violation(path, None, f"missing; {allowed}", stands=False)
@@ -143,15 +145,18 @@ def _field(model: type[BaseModel], step: str | int) -> FieldInfo | None:
 
 def _item(field: FieldInfo | None) -> FieldInfo | None:
     # What a list or a mapping holds has a range of its own.
-    if field is None or get_origin(field.annotation) not in (list, tuple, dict):
-        return None
-    inner = get_args(field.annotation)
-    return FieldInfo.from_annotation(inner[1] if get_origin(field.annotation) is dict else inner[0])
+    whole = field.annotation if field is not None else None
+    parts = get_args(whole) if get_origin(whole) in UNIONS else (whole,)
+    for part in parts:
+        if get_origin(part) in (list, tuple, dict):
+            inner = get_args(part)
+            return FieldInfo.from_annotation(inner[1] if get_origin(part) is dict else inner[0])
+    return None
 
 
 def _is_part(step: str, field: FieldInfo, models: list[type[BaseModel]]) -> bool:
     # A union without a discriminator names its part by its type.
-    if get_origin(field.annotation) not in (Union, UnionType):
+    if get_origin(field.annotation) not in UNIONS:
         return step == "[key]"
     return not models or "[" in step or any(step == model.__name__ for model in models)
 
