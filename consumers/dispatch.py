@@ -33,7 +33,6 @@ from consumers.records import (
     caption_output,
     caption_record,
     dead_letter,
-    parse,
 )
 from consumers.retries import Arrival, Retries, retry_record
 from consumers.settlement import Ticket
@@ -46,6 +45,7 @@ from serve_app.errors import (
     WorkerLostError,
 )
 from serve_app.schema import Captioned, CaptionRequest
+from serve_app.schema.values import parse
 
 log = logging.getLogger(__name__)
 

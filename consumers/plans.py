@@ -37,11 +37,6 @@ def topic_names(topics: TopicSettings, retries: Collection[str] = ()) -> list[st
     return [topics.requests, topics.captions, topics.dead_letters, *retries]
 
 
-def receipts_topic(topics: TopicSettings) -> str:
-    """Where replay notes which dead letters it has sent."""
-    return f"{topics.dead_letters}.replayed"
-
-
 def plans(topics: TopicSettings, retries: Collection[str] = ()) -> list[TopicPlan]:
     """All topics, that of the receipts included; ``retries`` are the names of the retry topics."""
     return [*(plan_of(name, topics) for name in topic_names(topics, retries)), receipts_plan(topics)]
@@ -61,7 +56,7 @@ def plan_of(name: str, topics: TopicSettings) -> TopicPlan:
 def receipts_plan(topics: TopicSettings) -> TopicPlan:
     """Receipts are kept for good: one that is lost lets its dead letter be sent again."""
     config = {"cleanup.policy": "compact", "min.insync.replicas": str(topics.in_sync)}
-    return TopicPlan(receipts_topic(topics), 1, topics.replication_factor, config)
+    return TopicPlan(topics.receipts, 1, topics.replication_factor, config)
 
 
 def differences(plan: TopicPlan, shape: TopicShape) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consumers.clients import producer_config
-from serve_app.errors import BrokerError, SettingsError
+from consumers.properties import refused
+from serve_app.errors import BrokerError
 from serve_app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def submit_all(settings: Settings, submission: Submission) -> Iterator[str]:
     try:
         producer = Producer({**producer_config(settings), **QUIET}, logger=log)
     except KafkaException as error:
-        raise SettingsError(f"broker.client: {error.args[0].str()}") from error
+        raise refused(error, settings) from error
     within_s = settings.consumer.settle_timeout_s + SPARE_S
     delivered: list[str] = []
     errors: list[KafkaError] = []

@@ -11,8 +11,9 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaExcepti
 
 from consumers.clients import ClientConfig, client_config
 from consumers.messages import read
+from consumers.properties import refused
 from consumers.records import InputRecord
-from serve_app.errors import BrokerError, SettingsError
+from serve_app.errors import BrokerError
 from serve_app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def _opened(settings: Settings) -> Consumer:
     try:
         return Consumer(config, logger=log)
     except KafkaException as error:
-        raise SettingsError(f"broker.client: {error.args[0].str()}") from error
+        raise refused(error, settings) from error
 
 
 def _assign(consumer: Consumer, topics: list[str], where: int, deadline: float) -> None:

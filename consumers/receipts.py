@@ -14,7 +14,7 @@ from confluent_kafka import Message
 from consumers.clients import client_config
 from consumers.cluster import Cluster
 from consumers.letters import Letter
-from consumers.plans import receipts_plan, receipts_topic
+from consumers.plans import receipts_plan
 from consumers.records import OutputRecord
 from consumers.snapshot import ASK_TIMEOUT_S, Topics
 from serve_app.errors import SettingsError
@@ -48,7 +48,7 @@ def ensure_receipts(settings: Settings) -> None:
 
 def receipts(settings: Settings, topics: Topics) -> set[bytes]:
     """The keys of all receipts; none where the topic does not exist."""
-    name = receipts_topic(settings.topics)
+    name = settings.topics.receipts
     if name not in topics.names():
         return set()
     spans = topics.decided(topics.partitions([name]))

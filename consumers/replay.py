@@ -24,7 +24,6 @@ from consumers.clients import MIB
 from consumers.dead_letters import DeadLetters
 from consumers.letters import Letter, Selection, letter_of, request_again
 from consumers.messages import record_of
-from consumers.plans import receipts_topic
 from consumers.receipts import ensure_receipts, key_of, receipt
 from consumers.records import InputRecord, OutputRecord
 from consumers.sender import Sender
@@ -129,7 +128,7 @@ class Replay:
         topics = self._settings.topics
         return (
             request_again(letter, source, topics.requests),
-            receipt(letter, receipts_topic(topics), self._now_ms()),
+            receipt(letter, topics.receipts, self._now_ms()),
         )
 
     def _judged(

@@ -11,7 +11,7 @@ from ray.serve import Application, Deployment
 
 from consumers.broker_deployment import Broker
 from consumers.deployment import Consumer
-from serve_app.config import settings_from
+from serve_app.checks import checked
 from serve_app.deployments.calls import answer
 from serve_app.deployments.captioner import BuildEngine, Captioner
 from serve_app.deployments.decoder import Decoder, Prepare
@@ -34,8 +34,8 @@ def build(args: dict[str, Any]) -> Application:
     """Build the application from the ``args`` of a Serve YAML; ``SettingsError`` refuses bad ones."""
     driver = find_driver(args)
     refuse_bad_config(driver, os.environ)
-    settings = settings_from(args, os.environ)
-    return compose(settings.anchored(folder_of(driver)))
+    folder = folder_of(driver)
+    return compose(checked(args, os.environ, folder).anchored(folder))
 
 
 def compose(settings: Settings, parts: Parts = Parts()) -> Application:

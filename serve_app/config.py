@@ -1,32 +1,28 @@
 """From a Serve YAML and the environment to :class:`serve_app.settings.Settings`, or to clear refusals.
 
-``${NAME}`` in a value is replaced by the environment variable, ``${NAME:-default}`` by the default where it
-is unset or empty, ``$$`` by one dollar sign. Values of variables never appear in an error.
+Variables are replaced by :mod:`serve_app.variables`; their values never appear in an error.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from serve_app.errors import SettingsError
-from serve_app.ranges import models_in, range_of
+from serve_app.schema.violations import Place, Violation, dotted, plain, violations
 from serve_app.settings import Settings, is_secret
+from serve_app.variables import expanded, from_environment, has_variable
 
-VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})")
+NOT_A_FOLDER = "a folder, or a path where one can be made; a file is in the way"
+MAX_SHOWN_CHARS = 60
 BUILDER = "serve_app.app:build"
 MERGE = "tag:yaml.org,2002:merge"
-MAX_SHOWN_CHARS = 60
-Path_ = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +74,13 @@ def own_applications(document: object) -> list[dict[str, Any]]:
     return [
         application
         for application in (listed if isinstance(listed, list) else [])
-        if isinstance(application, dict) and application.get("import_path") == BUILDER
+        if isinstance(application, dict) and is_own(application)
     ]
+
+
+def is_own(application: Mapping[str, Any]) -> bool:
+    """Whether an application of a Serve YAML is capstream's."""
+    return application.get("import_path") == BUILDER
 
 
 def args_of(document: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -95,120 +96,58 @@ def args_of(document: dict[str, Any], path: Path) -> dict[str, Any]:
     return args
 
 
-def settings_from(args: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
-    """Expand variables and validate; ``SettingsError`` with one line for each violation."""
-    missing: list[str] = []
-    expanded = _expanded(dict(args), env, ("args",), missing)
+def settings_from(args: Mapping[str, Any], env: Mapping[str, str], folder: Path = Path()) -> Settings:
+    """Expand variables and validate; ``SettingsError`` with one line for each violation.
+
+    ``folder`` is what relative paths are relative to.
+    """
+    refused = [f"{dotted(place)}: {told}" for place, told in _literal_secrets(args)]
+    replaced, missing = expanded(args, env, ("args",))
     if missing:
-        raise SettingsError("\n".join(missing))
+        refused += [f"{dotted(place)}: {told}" for place, told in missing]
+        raise SettingsError("\n".join(refused))
     try:
-        return Settings.model_validate(expanded)
+        settings = Settings.model_validate(replaced)
+        found = list(_unusable(settings, folder))
     except ValidationError as error:
-        raise SettingsError("\n".join(_sentences(error, args))) from error
+        found = violations(error, Settings)
+    refused += [_sentence(one, args) for one in found]
+    if refused:
+        raise SettingsError("\n".join(refused))
+    return settings
 
 
-def _expanded(value: Any, env: Mapping[str, str], path: Path_, missing: list[str]) -> Any:  # noqa: ANN401  YAML
-    if isinstance(value, dict):
-        return {key: _expanded(inner, env, (*path, key), missing) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_expanded(inner, env, (*path, i), missing) for i, inner in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-
-    def replaced(match: re.Match[str]) -> str:
-        name, default = match.groups()
-        if name is None:
-            return "$"
-        if found := env.get(name):
-            return found
-        if default is None:
-            missing.append(
-                f"{dotted(path)}: the environment variable {name} is not set, and has no default here"
-            )
-            return ""
-        return str(default)
-
-    return VARIABLE.sub(replaced, value)
+def _sentence(one: Violation, args: Mapping[str, Any]) -> str:
+    place, raw = dotted(("args", *one.path)), _raw(one.path, args)
+    if isinstance(raw, str) and has_variable(raw):
+        # A value that came from the environment is shown by its variable: it may be a secret.
+        given = f"{raw[:MAX_SHOWN_CHARS]} was given a value that"
+        return f"{place}: {one.sentence(given)}"
+    hidden = any(is_secret(str(step)) for step in one.path)
+    return f"{place}: {one.sentence('' if hidden else plain(one.value))}"
 
 
-def dotted(path: Path_) -> str:
-    """``("a", 0, "b")`` as ``a[0].b``."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")
-
-
-def _sentences(error: ValidationError, args: Mapping[str, Any]) -> list[str]:
-    return [_sentence(item, args) for item in primary(error)]
-
-
-def _sentence(item: ErrorDetails, args: Mapping[str, Any]) -> str:
-    path, field, model = _resolved(item["loc"])
-    allowed = f"; allowed: {range_of(field)}" if field is not None else ""
-    match item["type"]:
-        case "extra_forbidden" if model is not None:
-            return f"{dotted(('args', *path))}: {unknown(str(path[-1]), list(model.model_fields))}"
-        case "union_tag_invalid" | "union_tag_not_found":
-            # The message would repeat the tag, which may come from the environment.
-            path = (*path, item["ctx"]["discriminator"].strip("'"))
-            shown = _shown(path, item["ctx"]["tag"], args) if "tag" in item["ctx"] else ""
-            return f"{dotted(('args', *path))}: {shown or 'missing: '}one of them is needed{allowed}"
-        case "value_error":
-            # Ours, and it says itself what is allowed.
-            allowed = ""
-    text = item["msg"].removeprefix("Value error, ")
-    return f"{dotted(('args', *path))}: {_shown(path, item['input'], args)}{text}{allowed}"
-
-
-def primary(error: ValidationError) -> list[ErrorDetails]:
-    """The violations without those of a value of which a part is refused already."""
-    found = error.errors(include_url=False)
-    places = [item["loc"] for item in found]
-    return [
-        item
-        for item in found
-        if not any(
-            len(place) > len(item["loc"]) and place[: len(item["loc"])] == item["loc"] for place in places
-        )
-    ]
-
-
-def unknown(key: str, known: list[str]) -> str:
-    """Say that a key is unknown, and which one may have been meant."""
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"unknown key{hint} (known: {', '.join(known)})"
-
-
-def _shown(path: Path_, value: object, args: Mapping[str, Any]) -> str:
-    # A value that came from the environment is shown by its variable: it may be a secret.
+def _raw(path: Place, args: Mapping[str, Any]) -> object:
     raw: Any = args
     for step in path:
         inside = step in raw if isinstance(raw, Mapping) else isinstance(raw, list) and isinstance(step, int)
         raw = raw[step] if inside else None
-    if isinstance(raw, str) and VARIABLE.search(raw):
-        return f"{raw[:MAX_SHOWN_CHARS]} was given a value that is refused: "
-    if any(is_secret(str(step)) for step in path) or isinstance(value, dict | list):
-        return ""
-    return f"{str(value)[:MAX_SHOWN_CHARS]!r} is refused: "
+    return raw
 
 
-def _resolved(location: Path_) -> tuple[Path_, FieldInfo | None, type[BaseModel] | None]:
-    """The key path without union tags, its field, and the model that holds it."""
-    path: list[str | int] = []
-    models: list[type[BaseModel]] = [Settings]
-    field: FieldInfo | None = None
-    holder: type[BaseModel] | None = Settings
-    for step in location:
-        tagged = [m for m in models if len(models) > 1 and step in _tags(m)]
-        if tagged:
-            models = tagged
-            continue
-        path.append(step)
-        holder = next((m for m in models if step in m.model_fields), models[0] if models else None)
-        field = holder.model_fields.get(str(step)) if holder else None
-        models = models_in(field.annotation) if field is not None else []
-    return tuple(path), field, holder
+def _literal_secrets(args: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    client = _raw(("broker", "client"), args)
+    for key, value in client.items() if isinstance(client, dict) else ():
+        if is_secret(str(key)) and value not in (None, "") and not from_environment(value):
+            told = "a secret may not stand in the file: write ${NAME} and set that environment variable"
+            yield ("args", "broker", "client", str(key)), told
 
 
-def _tags(model: type[BaseModel]) -> list[str]:
-    return [str(field.default) for name, field in model.model_fields.items() if name in ("kind", "strategy")]
+def _unusable(settings: Settings, folder: Path) -> Iterator[Violation]:
+    if settings.broker.kind != "embedded":
+        return
+    data_dir = settings.broker.data_dir
+    whole = folder / data_dir
+    there = next((path for path in (whole, *whole.parents) if os.path.lexists(path)), whole)
+    if not there.is_dir():
+        yield Violation(("broker", "data_dir"), data_dir, f"allowed: {NOT_A_FOLDER}")

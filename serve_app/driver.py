@@ -26,9 +26,9 @@ from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, wit
 from ray.exceptions import RayError
 from ray.serve.scripts import run as serve_run
 
+from serve_app.checks import check_file
 from serve_app.config import own_applications
 from serve_app.errors import SettingsError
-from serve_app.serve_yaml import check_file
 
 log = logging.getLogger("ray.serve")
 
@@ -105,7 +105,7 @@ def refuse_bad_config(driver: Driver | None, env: Mapping[str, str]) -> None:
             "the Serve YAML itself is out of sight here; `capstream config check FILE` checks all its keys"
         )
         return
-    found = check_file(driver.config, env)
+    found = check_file(driver.config, env, driver.folder)
     if found:
         raise SettingsError("\n".join([f"{driver.config} is refused:", *found]))
 

@@ -16,7 +16,9 @@
     └── PermanentError              no attempt will help: a dead letter
         ├── RequestInvalidError       parse    the record is no valid request
         ├── SourceRefusedError        fetch    scheme or address not allowed
-        ├── SourceNotFoundError       fetch    missing file, HTTP 4xx
+        ├── SourceDeniedError         fetch    the source does not let us in: HTTP 401/403/407/451
+        ├── SourceNotFoundError       fetch    missing file, any other HTTP 4xx
+        ├── SourceEmptyError          fetch    there are no bytes: empty file or body, HTTP 204/205
         ├── SourceTooLargeError       fetch    more bytes than allowed
         ├── VideoUnreadableError      decode   not a video, no video stream, damaged
         ├── VideoRefusedError         decode   beyond a limit: pixels, packets, bytes, aspect ratio
@@ -122,8 +124,20 @@ class SourceRefusedError(PermanentError):
     stage = "fetch"
 
 
+class SourceDeniedError(PermanentError):
+    """The source does not let us have it, with what the URL says about who we are."""
+
+    stage = "fetch"
+
+
 class SourceNotFoundError(PermanentError):
-    """The source does not exist or is not given to us."""
+    """The source does not exist."""
+
+    stage = "fetch"
+
+
+class SourceEmptyError(PermanentError):
+    """The source exists and has no bytes."""
 
     stage = "fetch"
 

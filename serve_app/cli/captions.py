@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from serve_app.cli.context import settings_of, video_of
 from serve_app.schema import Captioned, CaptionRecord, CaptionRequest
+from serve_app.schema.violations import dotted, plain, violations
 from serve_app.settings import Settings
 
 
@@ -25,8 +26,8 @@ def caption(config_path: Path | None, source: str, *, as_json: bool, prompt: str
     try:
         request = CaptionRequest(id=str(uuid.uuid4()), url=video_of(source), prompt=prompt)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise click.UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        first = violations(error, CaptionRequest)[0]
+        raise click.UsageError(f"{dotted(first.path)}: {first.sentence(plain(first.value))}") from error
     record = asyncio.run(_captioned(settings_of(config_path), request))
     click.echo(record.model_dump_json(by_alias=True, indent=2) if as_json else record.caption)
 

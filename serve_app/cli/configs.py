@@ -19,7 +19,7 @@ def config() -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
 def check(paths: tuple[Path, ...]) -> None:
     """Check every key, Ray's own included; exit code 1 if one is unknown or impossible."""
-    from serve_app.serve_yaml import check_file  # noqa: PLC0415  Ray is slow to import
+    from serve_app.checks import check_file  # noqa: PLC0415  Ray is slow to import
 
     bad = False
     for path in paths:

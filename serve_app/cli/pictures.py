@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from pydantic import ValidationError
 
 from serve_app.cli.context import settings_of, video_of
+from serve_app.cli.numbers import END, EVERY, FPS, NUM_FRAMES, START
 from serve_app.schema import FpsSampling, IntervalSampling, NumFramesSampling, SourceFacts
 from serve_app.settings import Settings
 
@@ -42,13 +42,11 @@ class Choice:
 @click.option(
     "--out", "folder", required=True, type=click.Path(path_type=Path), help="Folder, made if missing."
 )
-@click.option(
-    "--fps", type=float, help="So many frames per second of video. Default: the settings' sampling."
-)
-@click.option("--num-frames", type=int, help="So many frames, spread over the video.")
-@click.option("--every", "every_s", type=float, help="One frame every so many seconds.")
-@click.option("--start", "start_s", type=float, help="First second, on the container's timeline.")
-@click.option("--end", "end_s", type=float, help="Second to stop before.")
+@click.option("--fps", type=FPS, help="So many frames per second of video. Default: the settings' sampling.")
+@click.option("--num-frames", type=NUM_FRAMES, help="So many frames, spread over the video.")
+@click.option("--every", "every_s", type=EVERY, help="One frame every so many seconds.")
+@click.option("--start", "start_s", type=START, help="First second, on the container's timeline.")
+@click.option("--end", "end_s", type=END, help="Second to stop before.")
 @click.option("--width", type=click.IntRange(1, 16384), help="Pixels. Default: as the video is shown.")
 @click.option("--height", type=click.IntRange(1, 16384), help="Pixels. Default: as the video is shown.")
 @click.pass_obj
@@ -83,16 +81,12 @@ def _sampling(choice: Choice, settings: Settings) -> FpsSampling | NumFramesSamp
     said = [option for name, option in STRATEGIES.items() if getattr(choice, name) is not None]
     if len(said) > 1:
         raise click.UsageError("give one of --fps, --num-frames and --every")
-    try:
-        if choice.fps is not None:
-            return FpsSampling(fps=choice.fps, max_frames=4096)
-        if choice.num_frames is not None:
-            return NumFramesSampling(num_frames=choice.num_frames)
-        if choice.every_s is not None:
-            return IntervalSampling(every_s=choice.every_s, max_frames=4096)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise click.UsageError(f"{said[0]} {first['input']}: {first['msg']}") from error
+    if choice.fps is not None:
+        return FpsSampling(fps=choice.fps, max_frames=4096)
+    if choice.num_frames is not None:
+        return NumFramesSampling(num_frames=choice.num_frames)
+    if choice.every_s is not None:
+        return IntervalSampling(every_s=choice.every_s, max_frames=4096)
     return settings.decoder.sampling
 
 

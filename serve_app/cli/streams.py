@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from serve_app.cli.context import settings_of, url_of
+from serve_app.cli.numbers import END, FPS, NUM_FRAMES, START
 from serve_app.errors import RequestInvalidError
 
 
@@ -18,10 +19,10 @@ from serve_app.errors import RequestInvalidError
 @click.option("--key", help="Key of the records; requests with equal keys share a partition.")
 @click.option("--task", help="Prompt task.")
 @click.option("--prompt", help="Replaces the task's own prompt.")
-@click.option("--fps", type=float, help="Sample so many frames per second of video.")
-@click.option("--num-frames", type=int, help="Sample so many frames in all.")
-@click.option("--start", "start_s", type=float, help="First second of video.")
-@click.option("--end", "end_s", type=float, help="Second of video to stop before.")
+@click.option("--fps", type=FPS, help="Sample so many frames per second of video.")
+@click.option("--num-frames", type=NUM_FRAMES, help="Sample so many frames in all.")
+@click.option("--start", "start_s", type=START, help="First second of video.")
+@click.option("--end", "end_s", type=END, help="Second of video to stop before.")
 @click.pass_obj
 def submit(
     config_path: Path | None, /, urls: tuple[str, ...], key: str | None, **asked: str | float | None
@@ -45,7 +46,7 @@ def _stdin() -> Iterator[str]:
 
 
 def _value(line: str, asked: dict[str, str | float | None]) -> bytes:
-    from consumers.records import parse  # noqa: PLC0415  the schema is needed by few commands
+    from serve_app.schema.values import parse  # noqa: PLC0415  the schema is needed by few commands
 
     text = url_of(line)
     fps, num_frames = asked.get("fps"), asked.get("num_frames")

@@ -14,7 +14,12 @@ from serve_app.engines.protocol import Engine, Generation, Prompt
 from serve_app.errors import EngineUnavailableError, Failure
 from serve_app.result import Said
 from serve_app.schema import EngineFacts
-from serve_app.settings import BaselineSettings, BatchSettings, CaptionerSettings
+from serve_app.settings import (
+    DEFAULT_ONGOING_REQUESTS,
+    BaselineSettings,
+    BatchSettings,
+    CaptionerSettings,
+)
 
 BuildEngine = Callable[[BaselineSettings], Engine]
 
@@ -29,7 +34,7 @@ class Ask:
     text: str | None
 
 
-@serve.deployment(name="Captioner")
+@serve.deployment(name="Captioner", max_ongoing_requests=DEFAULT_ONGOING_REQUESTS)
 class Captioner:
     """Holds one engine; calls arrive one by one and reach the engine in batches."""
 

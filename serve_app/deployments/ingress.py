@@ -5,23 +5,25 @@ are not postponed, since names that only annotations use would be lost.
 """
 
 import uuid
-from typing import Annotated, Any, Literal, assert_never
+from typing import Any, Literal, assert_never
 
-from fastapi import Body, FastAPI
+from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.deployments.calls import answer
-from serve_app.errors import Failure, OverloadedError
-from serve_app.schema import Captioned, CaptionRecord, CaptionRequest, Closed
+from serve_app.deployments.openapi import REQUEST_BODY, Api
+from serve_app.errors import Failure, OverloadedError, RequestInvalidError
+from serve_app.schema import Captioned, CaptionRecord, Closed
+from serve_app.schema.values import parse
 from serve_app.settings import Settings
 
 STATUS_TIMEOUT_S = 10.0
 RETRY_AFTER_S = 5
 
-api = FastAPI(
+api = Api(
     title="capstream",
     summary="Captions videos: over Kafka in bulk, over HTTP one at a time.",
     version="1",
@@ -35,6 +37,12 @@ class Problem(Closed):
     stage: str
     error_class: str
     message: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    422: {"model": Problem, "description": "This video will never be captioned."},
+    503: {"model": Problem, "description": "Another try may succeed."},
+}
 
 
 class ConsumerStatus(Closed):
@@ -90,10 +98,18 @@ class Ingress:
     @api.post(
         "/v1/captions",
         response_model=CaptionRecord,
-        responses={422: {"model": Problem}, 503: {"model": Problem}},
+        responses=PROBLEMS,
+        openapi_extra={"requestBody": REQUEST_BODY},
     )
-    async def caption(self, request: Annotated[CaptionRequest, Body()]) -> Any:  # noqa: ANN401  either model
-        """Caption one video now: 422 where it never will be, 503 where it is worth another try."""
+    async def caption(self, http: Request) -> Any:  # noqa: ANN401  either model
+        """Caption one video now: 422 where it never will be, 503 where it is worth another try.
+
+        The body is what a record on Kafka would hold: a JSON object, a bare URL, or a list of chat messages.
+        """
+        try:
+            request = parse(await http.body())
+        except RequestInvalidError as error:
+            return _problem(Failure.of(error))
         outcome: Captioned | Failure = await answer(self._decoder.caption.remote(request), self._timeout_s)
         match outcome:
             case Failure():

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from serve_app.ranges import bounds_of, models_in, tag_of, type_of
+from serve_app.schema.ranges import bounds_of, models_in, tag_of, type_of
 from serve_app.settings import Settings
 
 HEAD = """\

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from serve_app.schema.closed import Closed
+from serve_app.schema.numbers import Number, OptionalNumber, Whole
 
 REQUEST_SCHEMA: Final = "capstream.request/v1"
+# An id stands in headers, log lines and tables.
+PRINTABLE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 MAX_URL_CHARS = 64 * 1024 * 1024  # a data: URI carries the video itself; the broker limits the record
 
 
 class _CountBounds(Closed):
-    min_frames: int = Field(
+    min_frames: Whole = Field(
         default=1, ge=1, le=4096, description="Never fewer frames, if the video has them."
     )
-    max_frames: int = Field(default=768, ge=1, le=4096, description="Never more frames.")
+    max_frames: Whole = Field(default=768, ge=1, le=4096, description="Never more frames.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -29,21 +33,21 @@ class FpsSampling(_CountBounds):
     """For k = 0, 1, … the frame shown at start + k / fps: the last one whose pts is not later."""
 
     strategy: Literal["fps"] = "fps"
-    fps: float = Field(default=2.0, gt=0, le=240, description="Frames per second of video.")
+    fps: Number = Field(default=2.0, gt=0, le=240, description="Frames per second of video.")
 
 
 class NumFramesSampling(Closed):
     """A fixed number of frames, spread uniformly over the video or the asked range."""
 
     strategy: Literal["num_frames"] = "num_frames"
-    num_frames: int = Field(ge=1, le=4096, description="Frames in all.")
+    num_frames: Whole = Field(ge=1, le=4096, description="Frames in all.")
 
 
 class IntervalSampling(_CountBounds):
     """One frame every so many seconds: the frame shown at start + k x every_s."""
 
     strategy: Literal["interval"] = "interval"
-    every_s: float = Field(gt=0, le=86_400, description="Seconds from one frame to the next.")
+    every_s: Number = Field(gt=0, le=86_400, description="Seconds from one frame to the next.")
 
 
 Sampling = Annotated[FpsSampling | NumFramesSampling | IntervalSampling, Field(discriminator="strategy")]
@@ -74,7 +78,11 @@ class CaptionRequest(Closed):
 
     schema_: Literal["capstream.request/v1"] = Field(default=REQUEST_SCHEMA, alias="schema")
     id: str | None = Field(
-        default=None, min_length=1, max_length=256, description="Default: topic-partition-offset."
+        default=None,
+        min_length=1,
+        max_length=256,
+        description="Without control characters and line breaks. Default: topic-partition-offset.",
+        json_schema_extra={"pattern": PRINTABLE},
     )
     url: str | None = Field(
         default=None, min_length=1, max_length=MAX_URL_CHARS, description="http(s)://, file:// or data: URI."
@@ -89,8 +97,10 @@ class CaptionRequest(Closed):
         default=None, min_length=1, max_length=32_768, description="Replaces the task's own prompt."
     )
     sampling: Sampling | None = Field(default=None, description="Default from the settings.")
-    start_s: float | None = Field(default=None, ge=0, description="On the container's timeline, included.")
-    end_s: float | None = Field(default=None, gt=0, description="On the container's timeline, not included.")
+    start_s: OptionalNumber = Field(default=None, ge=0, description="On the container's timeline, included.")
+    end_s: OptionalNumber = Field(
+        default=None, gt=0, description="On the container's timeline, not included."
+    )
     metadata: dict[str, JsonValue] = Field(
         default_factory=dict, description="Copied into the caption record, unread."
     )
@@ -101,6 +111,13 @@ class CaptionRequest(Closed):
         if isinstance(data, dict) and "sampling" in data:
             return {**data, "sampling": name_strategy(data["sampling"])}
         return data
+
+    @field_validator("id")
+    @classmethod
+    def _on_one_line(cls, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(PRINTABLE, value) is None:
+            raise ValueError("it holds a control character or a line break; allowed: text without them")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -15,21 +15,16 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from serve_app.schema import Closed
+from serve_app.schema.violations import refusal
 from serve_app.settings.captioner import (
+    DEFAULT_ONGOING_REQUESTS,
     BaselineSettings,
     BatchSettings,
     CaptionerSettings,
 )
-from serve_app.settings.kafka import (
-    BreakerSettings,
-    Broker,
-    ClusterBroker,
-    ConsumerSettings,
-    EmbeddedBroker,
-    TopicSettings,
-    is_secret,
-    retry_topic,
-)
+from serve_app.settings.client import is_secret
+from serve_app.settings.consumer import BreakerSettings, ConsumerSettings
+from serve_app.settings.kafka import Broker, ClusterBroker, EmbeddedBroker, TopicSettings, retry_topic
 from serve_app.settings.video import (
     DecoderSettings,
     GeometrySettings,
@@ -37,6 +32,7 @@ from serve_app.settings.video import (
 )
 
 __all__ = [
+    "DEFAULT_ONGOING_REQUESTS",
     "BaselineSettings",
     "BatchSettings",
     "BreakerSettings",
@@ -71,9 +67,28 @@ class Settings(Closed):
         return {retry_topic(requests, delay_s): delay_s for delay_s in self.consumer.retry_delays_s}
 
     @model_validator(mode="after")
-    def _retry_topics_are_free(self) -> Self:
-        if taken := sorted(self.retry_topics.keys() & {self.topics.captions, self.topics.dead_letters}):
-            raise ValueError(f"{taken[0]} is a retry topic, and topics names it for results too")
+    def _topics_apart(self) -> Self:
+        topics = self.topics
+        made = [
+            *((name, "a retry topic") for name in self.retry_topics),
+            (topics.receipts, "the receipts' topic"),
+        ]
+        # Kafka's metrics write a dot as an underscore, and Kafka refuses the second of two such names.
+        seen = {name.replace(".", "_"): whose for name, whose in made}
+        for key in ("requests", "captions", "dead_letters"):
+            name = getattr(topics, key)
+            whose = seen.setdefault(name.replace(".", "_"), f"topics.{key}")
+            if whose != f"topics.{key}":
+                told = f"the name of {whose}, perhaps but for . and _; allowed: another name"
+                raise refusal(("topics", key), name, told)
+        return self
+
+    @model_validator(mode="after")
+    def _one_node(self) -> Self:
+        factor = self.topics.replication_factor
+        if self.broker.kind == "embedded" and factor > 1:
+            told = "allowed: 1, since the embedded broker is one node"
+            raise refusal(("topics", "replication_factor"), factor, told)
         return self
 
     def anchored(self, folder: Path) -> Self:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from serve_app.schema import Closed, FpsSampling, Sampling, name_strategy
+from serve_app.schema.numbers import Number, Whole
 
 
 class SourceSettings(Closed):
@@ -15,11 +16,11 @@ class SourceSettings(Closed):
     schemes: tuple[Literal["http", "https", "file", "data"], ...] = Field(
         default=("http", "https", "file", "data"), min_length=1, description="Allowed URL schemes."
     )
-    max_mib: float = Field(default=2048, gt=0, le=1_048_576, description="Largest video in MiB.")
-    connect_timeout_s: float = Field(default=10, gt=0, le=300, description="To open a connection.")
-    idle_timeout_s: float = Field(default=20, gt=0, le=300, description="Between two pieces of the body.")
-    total_timeout_s: float = Field(default=300, gt=0, le=86_400, description="For one whole fetch.")
-    max_redirects: int = Field(default=5, ge=0, le=20, description="Redirects followed.")
+    max_mib: Number = Field(default=2048, gt=0, le=1_048_576, description="Largest video in MiB.")
+    connect_timeout_s: Number = Field(default=10, gt=0, le=300, description="To open a connection.")
+    idle_timeout_s: Number = Field(default=20, gt=0, le=300, description="Between two pieces of the body.")
+    total_timeout_s: Number = Field(default=300, gt=0, le=86_400, description="For one whole fetch.")
+    max_redirects: Whole = Field(default=5, ge=0, le=20, description="Redirects followed.")
 
 
 class GeometrySettings(Closed):
@@ -28,9 +29,9 @@ class GeometrySettings(Closed):
     The rule is ``smart_resize`` of Qwen's reference code.
     """
 
-    factor: int = Field(default=28, ge=1, le=256, description="Both sides are multiples of so many pixels.")
-    min_pixels: int = Field(default=3136, ge=1, le=10**8, description="Fewest pixels per frame.")
-    max_pixels: int = Field(default=200_704, ge=1, le=10**8, description="Most pixels per frame.")
+    factor: Whole = Field(default=28, ge=1, le=256, description="Both sides are multiples of so many pixels.")
+    min_pixels: Whole = Field(default=3136, ge=1, le=10**8, description="Fewest pixels per frame.")
+    max_pixels: Whole = Field(default=200_704, ge=1, le=10**8, description="Most pixels per frame.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -49,6 +50,6 @@ class DecoderSettings(Closed):
         default=FpsSampling(fps=2.0, max_frames=64), description="Where a request does not say."
     )
     geometry: GeometrySettings = Field(default=GeometrySettings(), description="Frame size.")
-    children: int = Field(default=1, ge=1, le=64, description="Decoding processes per replica.")
-    timeout_s: float = Field(default=120, gt=0, le=86_400, description="Then the child is killed.")
-    max_frames_mib: float = Field(default=1024, gt=0, le=65_536, description="Frames of one request in MiB.")
+    children: Whole = Field(default=1, ge=1, le=64, description="Decoding processes per replica.")
+    timeout_s: Number = Field(default=120, gt=0, le=86_400, description="Then the child is killed.")
+    max_frames_mib: Number = Field(default=1024, gt=0, le=65_536, description="Frames of one request in MiB.")

@@ -32,8 +32,8 @@ class Fetcher:
     def fetch(self, url: str) -> AbstractAsyncContextManager[Fetched]:
         """Fetch a URL as a local file, there until the block is left.
 
-        Raises ``SourceRefusedError``, ``SourceNotFoundError``, ``SourceTooLargeError`` or
-        ``SourceUnavailableError``.
+        Raises ``SourceRefusedError``, ``SourceDeniedError``, ``SourceNotFoundError``, ``SourceEmptyError``,
+        ``SourceTooLargeError`` or ``SourceUnavailableError``.
         """
         scheme = url.partition(":")[0].lower() if ":" in url else ""
         if scheme not in self._settings.schemes:

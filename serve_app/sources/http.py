@@ -15,7 +15,13 @@ from contextlib import asynccontextmanager
 import aiohttp
 from yarl import URL
 
-from serve_app.errors import SourceNotFoundError, SourceRefusedError, SourceUnavailableError
+from serve_app.errors import (
+    SourceDeniedError,
+    SourceEmptyError,
+    SourceNotFoundError,
+    SourceRefusedError,
+    SourceUnavailableError,
+)
 from serve_app.settings import SourceSettings
 from serve_app.sources.fetched import Fetched
 from serve_app.sources.redaction import redact_url
@@ -23,6 +29,8 @@ from serve_app.sources.spool import MIB, Spool
 
 PIECE_BYTES = 256 * 1024
 LATER = frozenset({408, 425, 429})
+DENIED = frozenset({401, 403, 407, 451})
+EMPTY = frozenset({204, 205})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEADERS = {"Accept": "video/*, */*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "capstream"}
 
@@ -126,6 +134,10 @@ async def _take(response: aiohttp.ClientResponse, spool: Spool) -> None:
     shown = redact_url(str(response.url))
     if response.status in LATER or response.status >= 500:
         raise SourceUnavailableError(f"{shown}: HTTP {response.status}")
+    if response.status in DENIED:
+        raise SourceDeniedError(f"{shown}: HTTP {response.status}")
+    if response.status in EMPTY:
+        raise SourceEmptyError(f"{shown}: HTTP {response.status}")
     if response.status != 200:
         raise SourceNotFoundError(f"{shown}: HTTP {response.status}")
     if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):

@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from serve_app.errors import (
     RecordError,
+    SourceEmptyError,
     SourceNotFoundError,
     SourceRefusedError,
     SourceTooLargeError,
@@ -74,6 +75,8 @@ def _hashed(opened: int, shown: str, max_bytes: int) -> SourceFacts:
     state = os.fstat(opened)
     if not stat.S_ISREG(state.st_mode):
         raise SourceRefusedError(f"{shown}: not a regular file")
+    if not state.st_size:
+        raise SourceEmptyError(f"{shown}: no bytes")
     if state.st_size > max_bytes:
         raise SourceTooLargeError(
             f"{shown}: {state.st_size / MIB:.1f} MiB, allowed are {max_bytes / MIB:g} MiB"

@@ -46,6 +46,7 @@ SECRET_NAMES = frozenset(
 SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-ms-")
 SECRET_PARTS = ("token", "secret", "passw", "signature", "credential", "apikey", "api-key", "api_key")
 # Another URL within the path or the query may bring its own user and password.
+USER = re.compile("@|%40", re.IGNORECASE)
 INNER_USER = re.compile(r"(?<=//)[^/?#&;@]+(?=@)")
 
 
@@ -59,23 +60,32 @@ def redact_url(url: str) -> str:
         return f"{head[:DATA_SHOWN_CHARS]},…({len(body)} characters)"
     try:
         parts = urlsplit(url)
-        vague = _is_vague(parts)
+        bad_port = _has_bad_port(parts)
     except ValueError:
-        # An unbalanced bracket, or a port that is no number.
-        vague = True
-    if vague:
-        scheme = url.partition(":")[0]
-        return f"{scheme[:20] if scheme.isalnum() else ''}:{HIDDEN}"
+        return _vague(url)  # an unbalanced bracket
+    # Where the host cannot be told, a user and a password may stand anywhere.
+    if (not parts.netloc and parts.scheme != "file" and "@" in parts.path) or (bad_port and USER.search(url)):
+        return _vague(url)
     host = parts.netloc.rpartition("@")
     netloc = f"{HIDDEN}@{host[2]}" if host[1] else parts.netloc
+    if bad_port:
+        name, _, port = parts.netloc.rpartition(":")
+        netloc = f"{name}:{port if port.isdecimal() else HIDDEN}"
     path = INNER_USER.sub(HIDDEN, parts.path)
     return urlunsplit((parts.scheme, netloc, path, _query(parts.query), ""))
 
 
-def _is_vague(parts: SplitResult) -> bool:
-    # Where the host cannot be told, a user and a password may stand anywhere.
-    _ = parts.port
-    return not parts.netloc and parts.scheme != "file" and "@" in parts.path
+def _has_bad_port(parts: SplitResult) -> bool:
+    try:
+        _ = parts.port
+    except ValueError:
+        return True
+    return False
+
+
+def _vague(url: str) -> str:
+    scheme = url.partition(":")[0]
+    return f"{scheme[:20] if scheme.isalnum() else ''}:{HIDDEN}"
 
 
 def _query(query: str) -> str:

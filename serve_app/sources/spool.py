@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from serve_app.errors import SourceTooLargeError, SourceUnavailableError
+from serve_app.errors import SourceEmptyError, SourceTooLargeError, SourceUnavailableError
 from serve_app.schema import SourceFacts
 from serve_app.sources.fetched import Fetched
 
@@ -65,7 +65,9 @@ class Spool:
             )
 
     def fetched(self) -> Fetched:
-        """The complete file."""
+        """The complete file; ``SourceEmptyError`` where nothing came."""
+        if not self.size:
+            raise SourceEmptyError(f"{self._shown_url}: no bytes")
         facts = SourceFacts(url=self._shown_url, sha256=self._sha256.hexdigest(), bytes=self.size)
         path = OWN_FILES / str(self._file.fileno()) if OWN_FILES.is_dir() else Path(str(self._file.name))
         return Fetched(path, facts)

@@ -58,6 +58,8 @@ def decode(fd: int, shot: Shot, allocate: Allocate) -> Decoded:
         index, canvas = _painted(video, index, shot, allocate)
         if video.errors:
             warnings.append(f"{video.errors} packets could not be decoded")
+        if canvas.mirrored:
+            warnings.append("the display matrix mirrors the pictures: they were flipped as it says")
         facts = _facts(video, index, canvas)
     frames = Frames(canvas.pixels, index.pts_seconds[canvas.chosen])
     cpu_s, wall_s = time.process_time() - cpu, time.perf_counter() - wall
@@ -134,7 +136,7 @@ class Canvas:
     def __init__(self, index: VideoIndex, chosen: NDArray[np.int64], shot: Shot, allocate: Allocate) -> None:
         self.index, self.chosen = index, chosen
         self.shown = (0, 0)
-        self.rotation = 0
+        self.rotation, self.mirrored = 0, False
         self.warnings: list[str] = []
         self.painted: set[int] = set()
         self.seen: set[int] = set()
@@ -160,7 +162,8 @@ class Canvas:
         turn = turn_of(frame)
         if not self.painted:
             self._make_room(display_size(frame.width, frame.height, video.sample_aspect_ratio, turn))
-            self._stored, self.rotation = (frame.width, frame.height), turn.rotation
+            self._stored = (frame.width, frame.height)
+            self.rotation, self.mirrored = turn.rotation, turn.mirrored
         elif self._stored != (frame.width, frame.height) and not self.warnings:
             self.warnings.append(
                 f"pictures change from {self._stored} to {(frame.width, frame.height)} pixels"

@@ -48,10 +48,15 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise; for a mirrored picture those of its top edge."""
+        """Degrees clockwise, before a mirrored picture is flipped left to right; 0 for a flip alone."""
         if self.transpose:
             return 270 if self.flip_y else 90
-        return 180 if self.flip_x else 0
+        return 180 if self.flip_x and self.flip_y else 0
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether no turn alone makes it upright: the display matrix has a negative determinant."""
+        return self.transpose ^ self.flip_x ^ self.flip_y
 
 
 QUARTER_TURNS = (  # by 0, 90, 180 and 270 degrees clockwise

@@ -35,10 +35,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Serve YAML whose broker is a port where nobody listens."""
     (port,) = free_ports(1)
-    client = {"sasl.password": "hunter2", "client.rack": "r1"}
+    monkeypatch.setenv("CAPSTREAM_TEST_PASSWORD", "hunter2")
+    client = {"sasl.password": "${CAPSTREAM_TEST_PASSWORD}", "client.rack": "r1"}
     broker = {"kind": "cluster", "bootstrap_servers": f"127.0.0.1:{port}", "client": client}
     args = {"broker": broker, "consumer": {"settle_timeout_s": 0.5}}
     path = tmp_path / "serve.yaml"

@@ -80,12 +80,25 @@ def test_frames_json_says_what_was_found(capstream: Run, clip: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--num-frames", "0"], "Error: --num-frames 0: Input should be greater than or equal to 1"),
-        (["--num-frames", "4097"], "--num-frames 4097: Input should be less than or equal to 4096"),
-        (["--num-frames", "x"], "Invalid value for '--num-frames': 'x' is not a valid integer."),
-        (["--fps", "0"], "Error: --fps 0.0: Input should be greater than 0"),
-        (["--fps", "nan"], "Error: --fps nan: Input should be a finite number"),
-        (["--every", "-1"], "Error: --every -1.0: Input should be greater than 0"),
+        (
+            ["--num-frames", "0"],
+            "Error: Invalid value for '--num-frames': '0' is refused; allowed: whole number, at least 1",
+        ),
+        (
+            ["--num-frames", "4097"],
+            "Invalid value for '--num-frames': '4097' is refused; allowed: whole number, at least 1",
+        ),
+        (
+            ["--num-frames", "x"],
+            "Invalid value for '--num-frames': 'x' is refused; allowed: whole number, at least 1",
+        ),
+        (["--fps", "0"], "Invalid value for '--fps': '0' is refused; allowed: number, above 0, at most 240"),
+        (["--fps", "nan"], "Invalid value for '--fps': 'nan' is refused; allowed: number, above 0"),
+        (["--fps", "x"], "Invalid value for '--fps': 'x' is refused; allowed: number, above 0"),
+        (["--every", "-1"], "'--every': '-1' is refused; allowed: number, above 0, at most 86,400"),
+        (["--start", "-1"], "Invalid value for '--start': '-1' is refused; allowed: number, at least 0"),
+        (["--start", "nan"], "Invalid value for '--start': 'nan' is refused; allowed: number, at least 0"),
+        (["--end", "inf"], "Invalid value for '--end': 'inf' is refused; allowed: number, above 0"),
         (["--fps", "1", "--every", "1"], "Error: give one of --fps, --num-frames and --every"),
         (["--start", "2", "--end", "1"], "Error: --end 1 must be above --start 2"),
         (["--start", "1", "--end", "1"], "Error: --end 1 must be above --start 1"),

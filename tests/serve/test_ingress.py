@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,8 @@ def clip_bytes(clip: Path) -> int:
 
 async def post(application: Application, body: object) -> Answer:
     url = f"{application.url}/v1/captions"
-    async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
+    data = body if isinstance(body, str) else json.dumps(body)
+    async with aiohttp.ClientSession() as session, session.post(url, data=data) as response:
         return response.status, await response.json()
 
 
@@ -100,22 +103,34 @@ async def test_a_source_that_may_come_back_is_worth_another_try(application: App
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "told"),
     [
-        ({"url": "x:y", "uri": "x:y"}, ["body", "uri"]),
-        ({"url": "x:y", "sampling": {"num_frames": 0}}, ["body", "sampling", "num_frames", "num_frames"]),
-        ({"url": "x:y", "start_s": -1}, ["body", "start_s"]),
-        ({}, ["body"]),
-        ([], ["body"]),
+        ('{"url": "x:y", "uri": "x:y"}', "uri: unknown key"),
+        ('{"url": "x:y", "sampling": {"num_frames": 0}}', "sampling.num_frames: "),
+        ('{"url": "x:y", "start_s": -1}', "start_s: "),
+        ("{}", "url"),
+        ("[]", "messages"),
+        ("", "the value is empty"),
+        ("not a URL", "neither JSON nor a URL"),
+        ('{"url": "x:y", "metadata": {"a": "\\ud800"}}', "surrogate"),
     ],
 )
-async def test_bodies_that_are_no_request_are_refused(
-    application: Application, body: object, place: list[str]
-) -> None:
-    """422 names the place in the body; nothing is fetched."""
+async def test_bodies_that_are_no_request_are_refused(application: Application, body: str, told: str) -> None:
+    """422 says in the words of a dead letter what is wrong; nothing is fetched."""
     status, answer = await post(application, body)
-    assert status == 422
-    assert [error["loc"] for error in answer["detail"]] == [place]
+    problem = Problem.model_validate(answer)
+    assert (status, problem.stage, problem.error_class) == (422, "parse", "RequestInvalidError")
+    assert told in problem.message
+
+
+async def test_a_body_is_what_a_record_would_be(
+    application: Application, clip: Path, clip_bytes: int
+) -> None:
+    """A bare URL and a list of chat messages are captioned over HTTP too."""
+    chat = [{"role": "user", "content": [{"type": "video", "video": clip.as_uri()}]}]
+    for body in (clip.as_uri(), chat):
+        status, answer = await post(application, body)
+        assert (status, CaptionRecord.model_validate(answer).source.bytes) == (200, clip_bytes)
 
 
 async def test_the_openapi_document_describes_both_routes(application: Application) -> None:
@@ -124,7 +139,10 @@ async def test_the_openapi_document_describes_both_routes(application: Applicati
     assert status == 200
     assert set(document["paths"]) == {"/v1/captions", "/v1/status"}
     assert {"200", "422", "503"} <= set(document["paths"]["/v1/captions"]["post"]["responses"])
-    assert {"Problem", "Status", "ConsumerStatus"} <= set(document["components"]["schemas"])
+    components = document["components"]["schemas"]
+    assert {"Problem", "Status", "ConsumerStatus", "Request", "Url", "Messages"} <= set(components)
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert named <= set(components)
 
 
 async def test_status_adds_up(application: Application, clip: Path) -> None:

@@ -53,7 +53,7 @@ def test_what_cannot_be_captioned_is_a_dead_letter_and_the_partition_moves_on(
         "missing": ((folder / "missing.mp4").as_uri(), "SourceNotFoundError"),
         "short": ((folder / "short.mp4").as_uri(), "VideoUnreadableError"),
         "text": ((folder / "text.mp4").as_uri(), "VideoUnreadableError"),
-        "zero": ((folder / "empty.mp4").as_uri(), "VideoUnreadableError"),
+        "zero": ((folder / "empty.mp4").as_uri(), "SourceEmptyError"),
         "late": ({"url": clip.as_uri(), "start_s": 50}, "NoFramesError"),
     }
     application.submit(*[value for value, _ in bad.values()], {"id": "good", "url": clip.as_uri()})

@@ -62,13 +62,47 @@ def test_without_ray_there_is_no_driver() -> None:
 
 def test_a_bad_file_is_refused_with_every_violation(tmp_path: Path) -> None:
     """The builder ends with the file's name and one line for each."""
-    config = tmp_path / "serve.yaml"
+    config = tmp_path / "below" / "serve.yaml"
+    config.parent.mkdir()
     config.write_text(
         "http_option: {}\n"
+        "http_options: {port: 99999}\n"
         "applications: [{name: a, import_path: 'serve_app.app:build', args: {topics: {partitions: 0}}}]"
     )
     with pytest.raises(SettingsError) as caught:
         refuse_bad_config(Driver(tmp_path, config), {})
     first, *rest = str(caught.value).splitlines()
     assert first == f"{config} is refused:"
-    assert [line.partition(":")[0] for line in rest] == ["http_option", "args.topics.partitions"]
+    assert [line.partition(":")[0] for line in rest] == [
+        "http_option",
+        "http_options.port",
+        "args.topics.partitions",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("broker", "told"),
+    [
+        ("{kind: embedded, data_dir: notes}", "args.broker.data_dir: 'notes' is refused; allowed: a folder"),
+        (
+            "{kind: cluster, bootstrap_servers: 'h:1', client: {sasl.password: hunter2}}",
+            "args.broker.client.sasl.password: a secret may not stand in the file",
+        ),
+        (
+            "{kind: cluster, bootstrap_servers: 'h:1', client: {sasl.pasword: '${PW}'}}",
+            "args.broker.client.sasl.pasword: librdkafka has no such property; did you mean sasl.password?",
+        ),
+    ],
+)
+def test_the_broker_is_checked_at_start(tmp_path: Path, broker: str, told: str) -> None:
+    """Its folder relative to where ``serve run`` was called, secrets and client properties included."""
+    (tmp_path / "notes").write_text("here before")
+    config = tmp_path / "serve.yaml"
+    config.write_text(
+        f"applications: [{{name: a, import_path: 'serve_app.app:build', args: {{broker: {broker}}}}}]"
+    )
+    with pytest.raises(SettingsError) as caught:
+        refuse_bad_config(Driver(tmp_path, config), {"PW": "hunter2"})
+    _, line = str(caught.value).splitlines()
+    assert line.startswith(told)
+    assert "hunter2" not in line

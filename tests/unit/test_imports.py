@@ -13,7 +13,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("consumers", "serve_app")
 SHARED = ("schema", "errors", "settings", "telemetry")  # what the Kafka side may know of the tiers
-COMPOSERS = ("serve_app.app", "serve_app.cli", "serve_app.demo")  # what may know both sides
+COMPOSERS = (
+    "serve_app.app",
+    "serve_app.checks",
+    "serve_app.cli",
+    "serve_app.demo",
+)  # what may know both sides
 PURE = (
     "consumers.ledger",
     "consumers.flow",
@@ -41,6 +46,7 @@ KNOWN_BY = {
         "serve_app.deployments.decoder",
         "serve_app.deployments.ingress",
         "serve_app.driver",
+        "serve_app.ray_limits",
         "serve_app.serve_yaml",
     },
     "confluent_kafka": {
@@ -54,6 +60,7 @@ KNOWN_BY = {
         "consumers.kafka",
         "consumers.messages",
         "consumers.producer",
+        "consumers.properties",
         "consumers.publishing",
         "consumers.reader",
         "consumers.receipts",

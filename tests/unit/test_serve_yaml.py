@@ -4,55 +4,15 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from serve_app.serve_yaml import check_file, check_ray_keys
+from serve_app.checks import check_file
+from serve_app.serve_yaml import check_ray_keys
+from tests.serve_yaml import AT, FIRST, GOOD, SECOND, Steps, changed
 
 ROOT = Path(__file__).parents[2]
-GOOD: dict[str, Any] = {
-    "x-note": "free",
-    "proxy_location": "HeadOnly",
-    "http_options": {"host": "127.0.0.1", "port": 8000},
-    "applications": [
-        {
-            "name": "capstream",
-            "route_prefix": "/",
-            "import_path": "serve_app.app:build",
-            "args": {"topics": {"partitions": 3}},
-            "deployments": [
-                {"name": "Consumer", "num_replicas": 2, "user_config": {"anything": 1}},
-                {
-                    "name": "Decoder",
-                    "num_replicas": "auto",
-                    "autoscaling_config": {
-                        "min_replicas": 1,
-                        "max_replicas": 4,
-                        "policy": {"policy_function": "os.path:join", "policy_kwargs": {"target": 0.7}},
-                    },
-                    "ray_actor_options": {"num_cpus": 1, "runtime_env": {"env_vars": {"A": "1"}}},
-                    "logging_config": {"log_level": "INFO"},
-                },
-            ],
-        }
-    ],
-}
-AT = ("applications[0].deployments[0]", "applications[0].deployments[1]")
-Steps = tuple[str | int, ...]
-FIRST: Steps = ("applications", 0, "deployments", 0)
-SECOND: Steps = ("applications", 0, "deployments", 1)
-
-
-def changed(place: Steps, value: object) -> dict[str, Any]:
-    """The good document with one value put in."""
-    document = copy.deepcopy(GOOD)
-    inner: Any = document
-    for step in place[:-1]:
-        inner = inner[step]
-    inner[place[-1]] = value
-    return document
 
 
 def test_a_good_file_has_no_violations(tmp_path: Path) -> None:
@@ -98,6 +58,14 @@ def test_our_own_files_are_good(name: str) -> None:
             f"{AT[1]}.ray_actor_options.num_cpu: unknown key; did you mean num_cpus?",
         ),
         (
+            (*SECOND, "ray_actor_options", "runtime_env", "env_var"),
+            f"{AT[1]}.ray_actor_options.runtime_env.env_var: unknown key; did you mean env_vars?",
+        ),
+        (
+            ("applications", 0, "runtime_env"),
+            "applications[0].runtime_env.x: unknown key",
+        ),
+        (
             (*SECOND, "logging_config", "level"),
             f"{AT[1]}.logging_config.level: unknown key; did you mean log_level?",
         ),
@@ -107,71 +75,6 @@ def test_an_unknown_key_is_told_once(place: Steps, told: str) -> None:
     """Ray drops most of them in silence, and we tell each with its path, whatever Ray does."""
     (line,) = check_ray_keys(changed(place, {"x": 1}))
     assert line.startswith(f"{told} (known: ")
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "told"),
-    [
-        (
-            ("proxy_location",),
-            "Everywhere",
-            (
-                "proxy_location: 'Everywhere' is refused: Input should be 'Disabled', 'HeadOnly' or "
-                "'EveryNode'; "
-                "allowed: Disabled, HeadOnly, EveryNode"
-            ),
-        ),
-        (
-            ("http_options", "port"),
-            "eight",
-            (
-                "http_options.port: 'eight' is refused: Input should be a valid integer, unable to parse "
-                "string as an "
-                "integer; allowed: whole number"
-            ),
-        ),
-        (
-            (*FIRST, "max_ongoing_requests"),
-            0,
-            (
-                f"{AT[0]}.max_ongoing_requests: '0' is refused: Input should be greater than 0; "
-                "allowed: whole number, above 0"
-            ),
-        ),
-        (
-            (*SECOND, "ray_actor_options", "num_gpus"),
-            -1,
-            (
-                f"{AT[1]}.ray_actor_options.num_gpus: '-1' is refused: Input should be greater "
-                "than or equal to 0; allowed: number, at least 0"
-            ),
-        ),
-        (
-            (*SECOND, "autoscaling_config", "max_replicas"),
-            0,
-            (
-                f"{AT[1]}.autoscaling_config.max_replicas: '0' is refused: Input should be "
-                "greater than 0; allowed: whole number, above 0"
-            ),
-        ),
-        (
-            (*FIRST, "name"),
-            "Consumr",
-            (
-                f"{AT[0]}.name: 'Consumr' is no deployment of capstream; "
-                "allowed: Broker, Consumer, Decoder, Captioner, Ingress"
-            ),
-        ),
-        (
-            (*SECOND, "name"),
-            "Consumer",
-            f"{AT[1]}.name: 'Consumer' stands twice in this application",
-        ),
-    ],
-)
-def test_an_impossible_value_is_told(place: Steps, value: object, told: str) -> None:
-    """Ray's own models decide, the ones that Ray asks only later included."""
-    assert check_ray_keys(changed(place, value)) == [told]
 
 
 def test_bounds_of_replicas_that_contradict_each_other_are_told() -> None:
@@ -208,13 +111,25 @@ def test_both_halves_of_a_file_are_told_together(tmp_path: Path) -> None:
 
 def test_the_broker_deployment_belongs_to_the_embedded_broker(tmp_path: Path) -> None:
     """With a cluster of one's own there is no such deployment to configure."""
-    document = changed((*FIRST, "name"), "Broker")
+    document = changed(FIRST, {"name": "Broker"})
     path = tmp_path / "serve.yaml"
     path.write_text(yaml.safe_dump(document))
     assert check_file(path, {}) == []
     document["applications"][0]["args"]["broker"] = {"kind": "cluster", "bootstrap_servers": "h:1"}
     path.write_text(yaml.safe_dump(document))
     assert check_file(path, {}) == [f"{AT[0]}.name: 'Broker' needs broker.kind embedded, found cluster"]
+
+
+def test_other_applications_name_their_deployments_themselves(tmp_path: Path) -> None:
+    """Several applications may stand in one file."""
+    document = copy.deepcopy(GOOD)
+    other = {"name": "Broker", "num_replicas": 2}
+    document["applications"].append(
+        {"name": "b", "route_prefix": "/b", "import_path": "other:app", "deployments": [other, {"name": "X"}]}
+    )
+    path = tmp_path / "serve.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert check_file(path, {}) == []
 
 
 def test_a_file_without_our_application_is_told(tmp_path: Path) -> None:

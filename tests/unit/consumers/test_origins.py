@@ -8,8 +8,9 @@ import pytest
 
 from consumers.ledger import Partition
 from consumers.origins import Place, attempt_of, origin_of, place_in, retry_topics
-from consumers.records import Headers, Verdict, caption_output, caption_record, dead_letter, parse
+from consumers.records import Headers, Verdict, caption_output, caption_record, dead_letter
 from serve_app.errors import Failure, SourceNotFoundError
+from serve_app.schema.values import parse
 from tests.unit.consumers.samples import CAPTIONED, MARKS, NAMES, record
 
 HERE = Place(Partition("video.requests", 0), 7)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.records import Verdict, caption_output, caption_record, dead_letter, parse
+from consumers.records import Verdict, caption_output, caption_record, dead_letter
 from serve_app.errors import Failure, RequestInvalidError
 from serve_app.schema import CaptionRequest, NumFramesSampling
+from serve_app.schema.values import parse
 from tests.unit.consumers.samples import CAPTIONED, MARKS, NAMES, record
 
 
@@ -92,15 +93,26 @@ NOISE = random.Random(1).randbytes(1024 * 1024)
         (b"/tmp/clip.mp4", "neither JSON nor a URL"),
         (b"[]", "messages"),
         (b'{"url": "x:y", "metadata": {"a": "\\ud800"}}', "half a surrogate pair"),
-        (b"[1]", "messages"),
+        (b"[1]", "messages[0]: '1' is refused; allowed: mapping"),
+        (b'[{"role": "user"}]', "messages[0].content: missing; allowed: text or list"),
+        (b'[{"role": "user", "content": 3}]', "messages[0].content: '3' is refused; allowed: text or list"),
         (b'{"schema": "capstream.request/v2", "url": "x:y"}', "'capstream.request/v2' is not known"),
         (b'{"schema": 1, "url": "x:y"}', "is not known"),
         (b"{}", "exactly one of url and messages"),
         (b'{"url": "x:y", "colour": "red"}', "colour"),
         (b'{"url": ""}', "url"),
+        (b'{"url": "x:y", "id": "a\\nb"}', "id: it holds a control character or a line break"),
+        (b'{"url": "x:y", "id": "a\\n"}', "id: it holds a control character or a line break"),
+        (b'{"url": "x:y", "id": "a\\u0000"}', "id: it holds a control character or a line break"),
+        (b'{"url": "x:y", "id": "a\\u2028b"}', "id: it holds a control character or a line break"),
+        (b'{"url": "x:y", "start_s": true}', "start_s: 'true' is refused; allowed: number, at least 0"),
+        (b'{"url": "x:y", "sampling": {"fps": true}}', "sampling.fps: 'true' is refused; allowed: number"),
         (b'{"url": "x:y", "start_s": 3, "end_s": 2}', "end_s 2.0 must be above start_s 3.0"),
         (b'{"url": "x:y", "start_s": -1}', "start_s"),
-        (b'{"url": "x:y", "sampling": {"num_frames": 0}}', "found 0"),
+        (
+            b'{"url": "x:y", "sampling": {"num_frames": 0}}',
+            "sampling.num_frames: '0' is refused; allowed: wh",
+        ),
         (b'{"url": "x:y", "sampling": {"strategy": "num_frames", "num_frames": 0}}', "num_frames"),
         (b'{"url": "x:y", "sampling": {"strategy": "guess"}}', "sampling"),
         (b'{"url": "x:y", "sampling": {"fps": 0}}', "fps"),

@@ -17,6 +17,8 @@ from aiohttp import web
 
 from serve_app.errors import (
     RecordError,
+    SourceDeniedError,
+    SourceEmptyError,
     SourceNotFoundError,
     SourceRefusedError,
     SourceTooLargeError,
@@ -114,7 +116,9 @@ async def test_one_session_serves_many() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        *((status, SourceNotFoundError) for status in (400, 401, 403, 404, 410, 204, 304)),
+        *((status, SourceNotFoundError) for status in (400, 404, 410, 304)),
+        *((status, SourceDeniedError) for status in (401, 403, 407, 451)),
+        *((status, SourceEmptyError) for status in (204, 205)),
         *((status, SourceUnavailableError) for status in (408, 425, 429, 500, 502, 503, 504)),
     ],
 )
@@ -128,6 +132,17 @@ async def test_the_status_decides_whether_to_try_again(status: int, kind: type[R
         error = await refusal(f"{base}/a.mp4?token=abc")
         assert type(error) is kind
         assert str(error) == f"{base}/a.mp4?token=***: HTTP {status}"
+
+
+async def test_an_empty_body_is_no_video() -> None:
+    """A success without a byte is told as what it is, and never tried again."""
+
+    async def nothing(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"")
+
+    async with serving(nothing) as base:
+        error = await refusal(f"{base}/a.mp4")
+        assert (type(error), str(error)) == (SourceEmptyError, f"{base}/a.mp4: no bytes")
 
 
 async def test_redirects_are_followed_to_the_allowed_number() -> None:

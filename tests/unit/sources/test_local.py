@@ -15,6 +15,7 @@ import pytest
 
 from serve_app.errors import (
     RecordError,
+    SourceEmptyError,
     SourceNotFoundError,
     SourceRefusedError,
     SourceTooLargeError,
@@ -104,12 +105,20 @@ async def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
         ("data:video/mp4;base64,aGk=", b"hi"),
         ("DATA:video/mp4;charset=x;BASE64,aGk=", b"hi"),
         ("data:;base64,aG%6B%3D\n", b"hi"),
-        ("data:;base64,", b""),
     ],
 )
 async def test_data_uris_are_decoded(url: str, found: bytes) -> None:
     """Percent-encoding and base64 (RFC 2397), line breaks within base64 included."""
     assert await fetched(url) == found
+
+
+async def test_what_has_no_bytes_is_told_as_empty(tmp_path: Path) -> None:
+    """A file and a data URI alike, before anybody looks for a video in them."""
+    (tmp_path / "a.mp4").touch()
+    for url in ((tmp_path / "a.mp4").as_uri(), "data:;base64,", "data:,"):
+        error = await refusal(url)
+        assert isinstance(error, SourceEmptyError)
+        assert str(error).endswith(": no bytes")
 
 
 @pytest.mark.parametrize("url", ["data:;base64", "data:;base64,a", "data:;base64,@@@@", "data:,\ud800"])

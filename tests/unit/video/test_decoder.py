@@ -75,9 +75,12 @@ def test_pictures_are_shown_upright(
 
 
 def test_a_mirrored_picture_is_mirrored_back(tmp_path: Path) -> None:
-    """A display matrix may flip as well as turn."""
+    """A display matrix may flip as well as turn; that is applied, told, and not called a turn."""
     path = encode(tmp_path / "a.mp4", corner, 5, (96, 64), Coding(mirrored=True))
-    assert bright_corner(decoded(path, Shot(ONE, size=FixedSize())).frames.data[0]) == ("top", "right")
+    got = decoded(path, Shot(ONE, size=FixedSize()))
+    assert bright_corner(got.frames.data[0]) == ("top", "right")
+    assert got.video.rotation == 0
+    assert got.warnings == ("the display matrix mirrors the pictures: they were flipped as it says",)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])

@@ -114,9 +114,23 @@ def test_a_turn_moves_the_corner_where_the_matrix_says() -> None:
         assert (shown == np.rot90(picture, -quarter)).all()
 
 
-def test_a_mirrored_picture_is_not_turned() -> None:
-    """A negative first number alone flips left and right."""
-    assert orientation([-65536, 0, 0, 0, 65536, 0, 0, 0, 1]) == Orientation(flip_x=True)
+@pytest.mark.parametrize(
+    ("axes", "turn", "rotation"),
+    [
+        ((-1, 0, 0, 1), Orientation(flip_x=True), 0),
+        ((1, 0, 0, -1), Orientation(flip_y=True), 0),
+        ((0, 1, 1, 0), Orientation(transpose=True), 90),
+        ((0, -1, -1, 0), Orientation(transpose=True, flip_x=True, flip_y=True), 270),
+    ],
+)
+def test_a_mirrored_picture_is_flipped_and_not_said_to_be_turned(
+    axes: tuple[int, int, int, int], turn: Orientation, rotation: int
+) -> None:
+    """A negative determinant is a flip; what is turned beside it is told, and a flip alone is no turn."""
+    a, b, c, d = axes
+    found = orientation([65536 * value for value in (a, b, 0, c, d, 0, 0, 0, 1)])
+    assert (found, found.rotation, found.mirrored) == (turn, rotation, True)
+    assert not any(quarter.mirrored for quarter in QUARTER_TURNS)
 
 
 def test_a_matrix_of_zeros_changes_nothing() -> None:

@@ -68,14 +68,19 @@ def type_of(annotation: Any) -> str:  # noqa: ANN401  an annotation can be anyth
     if origin in (dict, list, tuple):
         return {dict: "mapping", list: "list", tuple: "list"}[origin]
     if origin is Union or str(origin) == "<class 'types.UnionType'>":
-        return " or ".join(
-            dict.fromkeys(type_of(part) for part in get_args(annotation) if part is not type(None))
-        )
+        parts = dict.fromkeys(_part_of(part) for part in get_args(annotation) if part is not type(None))
+        return " or ".join(parts)
     names = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text", "Path": "path"}
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return tag_of(annotation) or "mapping"
     name = getattr(annotation, "__name__", str(annotation))
     return names.get(name, name)
+
+
+def _part_of(annotation: Any) -> str:  # noqa: ANN401  an annotation can be anything
+    # A part of a union has bounds of its own.
+    bounds = _bounds(list(get_args(annotation)[1:])) if get_origin(annotation) is Annotated else ""
+    return f"{type_of(annotation)}, {bounds}," if bounds else type_of(annotation)
 
 
 def tag_of(model: type[BaseModel]) -> str:

@@ -1,0 +1,156 @@
+"""What Ray's own models let through and should not: values that fail late, mean nothing or are ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from annotated_types import Gt
+from pydantic import BaseModel, Field, ValidationError
+from ray.runtime_env import RuntimeEnv
+from ray.serve.schema import ServeDeploySchema
+
+from serve_app.config import is_own
+from serve_app.schema.numbers import OptionalNumber, OptionalWhole, Whole, wants_number
+from serve_app.schema.ranges import models_in, range_of
+from serve_app.schema.violations import Place, dotted, plain, unknown, violations
+from serve_app.settings import DEFAULT_ONGOING_REQUESTS, Settings, is_secret
+
+ROUTE = "allowed: / or /path, without a slash at its end, without { and }"
+ONE_NODE = "allowed: 1, since the embedded broker is one node"
+Refusals = Iterator[tuple[Place, str]]
+
+
+class Listening(BaseModel):
+    """Bounds for what Ray's proxies listen with."""
+
+    port: Whole = Field(default=8000, ge=1, le=65_535)
+    request_timeout_s: OptionalNumber = Field(default=None, gt=0)
+    keep_alive_timeout_s: Whole = Field(default=5, ge=0)
+
+
+class Replicas(BaseModel):
+    """Bounds for how many replicas a deployment has."""
+
+    num_replicas: Annotated[Whole, Gt(0)] | Literal["auto"] | None = None
+    max_replicas_per_node: OptionalWhole = Field(default=None, ge=1, le=100)
+
+
+def impossible(document: Mapping[str, Any]) -> Refusals:
+    """Place and sentence of each value outside ``args`` that cannot be meant."""
+    for key in ("http_options", "grpc_options"):
+        yield from refusals(document.get(key, {}), Listening, (key,))
+    for place, application in applications_of(document):
+        yield from _bad_route(application, place)
+        yield from _bad_environment(application.get("runtime_env"), (*place, "runtime_env"))
+    for place, deployment in deployments_of(document):
+        yield from refusals(deployment, Replicas, place)
+        options = deployment.get("ray_actor_options")
+        if isinstance(options, dict):
+            yield from _bad_environment(
+                options.get("runtime_env"), (*place, "ray_actor_options", "runtime_env")
+            )
+    for place, deployment in own_deployments(document):
+        if deployment.get("name") == "Broker":
+            yield from _many_brokers(deployment, place)
+    yield from _switches(document, ServeDeploySchema, ())
+
+
+def contradictions(document: Mapping[str, Any], settings: Settings) -> Iterator[str]:
+    """Where the deployments' keys and the settings cannot both be meant."""
+    allowed = DEFAULT_ONGOING_REQUESTS
+    for place, deployment in own_deployments(document):
+        match deployment.get("name"):
+            case "Broker" if settings.broker.kind != "embedded":
+                # Ray refuses options of a deployment that is not there, without saying why it is not.
+                told = f"'Broker' needs broker.kind embedded, found {settings.broker.kind}"
+                yield f"{dotted((*place, 'name'))}: {told}"
+            case "Captioner":
+                said = deployment.get("max_ongoing_requests")
+                allowed = said if isinstance(said, int) else allowed
+    batch = settings.captioner.batch
+    if (needed := batch.max_batch_size * batch.overlap) > allowed:
+        yield (
+            f"args.captioner.batch: max_batch_size {batch.max_batch_size} x overlap {batch.overlap} is "
+            f"{needed} requests, but a Captioner takes {allowed}; allowed: at most max_ongoing_requests "
+            "of the deployment Captioner"
+        )
+
+
+def refusals(value: object, model: type[BaseModel], place: Place) -> Refusals:
+    """What a model refuses, unknown keys apart: those are told for all models in one place."""
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        for one in violations(error, model):
+            if not one.told.startswith("unknown key"):
+                hidden = any(is_secret(str(step)) for step in one.path)
+                yield (*place, *one.path), one.sentence("" if hidden else plain(one.value))
+    except (ValueError, TypeError, AttributeError) as error:
+        # Some of Ray's validators fail on what they do not expect.
+        yield place, f"Ray refuses it: {error}"
+
+
+def applications_of(document: Mapping[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """The applications of a document and where they stand."""
+    applications = document.get("applications")
+    for index, application in enumerate(applications if isinstance(applications, list) else []):
+        if isinstance(application, dict):
+            yield ("applications", index), application
+
+
+def deployments_of(document: Mapping[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """The deployments of all applications and where they stand."""
+    for place, application in applications_of(document):
+        deployments = application.get("deployments")
+        for index, deployment in enumerate(deployments if isinstance(deployments, list) else []):
+            if isinstance(deployment, dict):
+                yield (*place, "deployments", index), deployment
+
+
+def own_deployments(document: Mapping[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Those of capstream: other applications of the file may name theirs as they like."""
+    own = [place for place, application in applications_of(document) if is_own(application)]
+    return ((place, one) for place, one in deployments_of(document) if place[:2] in own)
+
+
+def _switches(value: object, model: type[BaseModel], place: Place) -> Refusals:
+    # Ray takes true for the number 1.
+    if not isinstance(value, Mapping):
+        return
+    for key, inner in value.items():
+        field = model.model_fields.get(key)
+        if field is None:
+            continue
+        if isinstance(inner, bool) and wants_number(field.annotation):
+            yield (*place, key), f"{plain(inner)} is refused; allowed: {range_of(field)}"
+        for below in models_in(field.annotation):
+            items = enumerate(inner) if isinstance(inner, list) else [(None, inner)]
+            for index, item in items:
+                yield from _switches(item, below, (*place, key) if index is None else (*place, key, index))
+
+
+def _bad_route(application: Mapping[str, Any], place: Place) -> Refusals:
+    route = application.get("route_prefix")
+    if not isinstance(route, str):
+        return
+    if not route.startswith("/") or (route.endswith("/") and route != "/") or set("{}") & set(route):
+        yield (*place, "route_prefix"), f"{plain(route)} is refused; {ROUTE}"
+
+
+def _bad_environment(value: object, place: Place) -> Refusals:
+    known = sorted(name for name in RuntimeEnv.known_fields if not name.startswith("_"))
+    for key in value if isinstance(value, Mapping) else ():
+        if key not in RuntimeEnv.known_fields:
+            yield (*place, key), unknown(str(key), known)
+
+
+def _many_brokers(deployment: Mapping[str, Any], place: Place) -> Refusals:
+    scaling = deployment.get("autoscaling_config")
+    replicas = deployment.get("num_replicas")
+    said: dict[Place, object] = {("num_replicas",): replicas}
+    if isinstance(scaling, Mapping):
+        said[("autoscaling_config", "max_replicas")] = scaling.get("max_replicas")
+    for path, value in said.items():
+        if value == "auto" or (isinstance(value, int) and value > 1):
+            yield (*place, *path), f"{plain(value)} is refused; {ONE_NODE}"

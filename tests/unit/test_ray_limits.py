@@ -1,0 +1,128 @@
+"""Values that Ray's own models let through: what is impossible is told all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serve_app.checks import check_file
+from serve_app.serve_yaml import check_ray_keys
+from tests.serve_yaml import AT, FIRST, SECOND, Steps, changed
+
+ONE_NODE = "allowed: 1, since the embedded broker is one node"
+ROUTE = "allowed: / or /path, without a slash at its end, without { and }"
+PORT = "allowed: whole number, at least 1, at most 65,535"
+APPLICATION: Steps = ("applications", 0)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (
+            ("proxy_location",),
+            "Everywhere",
+            "proxy_location: 'Everywhere' is refused; allowed: Disabled, HeadOnly, EveryNode",
+        ),
+        (("http_options", "port"), "eight", f"http_options.port: 'eight' is refused; {PORT}"),
+        (("http_options", "port"), 99_999, f"http_options.port: '99999' is refused; {PORT}"),
+        (("http_options", "port"), -1, f"http_options.port: '-1' is refused; {PORT}"),
+        (("http_options", "port"), True, f"http_options.port: 'true' is refused; {PORT}"),
+        (("grpc_options",), {"port": 0}, f"grpc_options.port: '0' is refused; {PORT}"),
+        (
+            ("http_options", "request_timeout_s"),
+            -4,
+            "http_options.request_timeout_s: '-4' is refused; allowed: number, above 0",
+        ),
+        (
+            (*APPLICATION, "route_prefix"),
+            "x",
+            f"applications[0].route_prefix: 'x' is refused; {ROUTE}",
+        ),
+        (
+            (*APPLICATION, "route_prefix"),
+            "/x/",
+            f"applications[0].route_prefix: '/x/' is refused; {ROUTE}",
+        ),
+        (
+            (*FIRST, "max_ongoing_requests"),
+            0,
+            f"{AT[0]}.max_ongoing_requests: '0' is refused; allowed: whole number, above 0",
+        ),
+        (
+            (*FIRST, "num_replicas"),
+            True,
+            f"{AT[0]}.num_replicas: 'true' is refused; allowed: whole number, above 0, or one of: auto",
+        ),
+        (
+            (*FIRST, "num_replicas"),
+            0,
+            f"{AT[0]}.num_replicas: '0' is refused; allowed: whole number, above 0, or one of: auto",
+        ),
+        (
+            (*FIRST, "num_replicas"),
+            "many",
+            f"{AT[0]}.num_replicas: 'many' is refused; allowed: whole number, above 0, or one of: auto",
+        ),
+        (
+            (*FIRST, "max_replicas_per_node"),
+            0,
+            f"{AT[0]}.max_replicas_per_node: '0' is refused; allowed: whole number, at least 1, at most 100",
+        ),
+        (
+            (*SECOND, "ray_actor_options", "num_gpus"),
+            -1,
+            f"{AT[1]}.ray_actor_options.num_gpus: '-1' is refused; allowed: number, at least 0",
+        ),
+        (
+            (*SECOND, "autoscaling_config", "max_replicas"),
+            0,
+            f"{AT[1]}.autoscaling_config.max_replicas: '0' is refused; allowed: whole number, above 0",
+        ),
+        (FIRST, {"name": "Broker", "num_replicas": 2}, f"{AT[0]}.num_replicas: '2' is refused; {ONE_NODE}"),
+        (
+            FIRST,
+            {"name": "Broker", "num_replicas": "auto"},
+            f"{AT[0]}.num_replicas: 'auto' is refused; {ONE_NODE}",
+        ),
+        (
+            FIRST,
+            {"name": "Broker", "autoscaling_config": {"max_replicas": 3}},
+            f"{AT[0]}.autoscaling_config.max_replicas: '3' is refused; {ONE_NODE}",
+        ),
+        (
+            (*FIRST, "name"),
+            "Consumr",
+            (
+                f"{AT[0]}.name: 'Consumr' is no deployment of capstream; "
+                "allowed: Broker, Consumer, Decoder, Captioner, Ingress"
+            ),
+        ),
+        (
+            (*SECOND, "name"),
+            "Consumer",
+            f"{AT[1]}.name: 'Consumer' stands twice in this application",
+        ),
+    ],
+)
+def test_an_impossible_value_is_told(place: Steps, value: object, told: str) -> None:
+    """Ray's own models decide, the ones that Ray asks only later included."""
+    assert check_ray_keys(changed(place, value)) == [told]
+
+
+@pytest.mark.parametrize(("batch", "ongoing"), [(64, 127), (33, None)])
+def test_batches_that_cannot_fill_are_told(tmp_path: Path, batch: int, ongoing: int | None) -> None:
+    """The Captioner must be let have as many requests as its batches hold; 64 where the file says nothing."""
+    captioner = {"name": "Captioner"} | ({"max_ongoing_requests": ongoing} if ongoing else {})
+    document = changed(FIRST, captioner)
+    document["applications"][0]["args"]["captioner"] = {"batch": {"max_batch_size": batch, "overlap": 2}}
+    path = tmp_path / "serve.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert check_file(path, {}) == [
+        (
+            f"args.captioner.batch: max_batch_size {batch} x overlap 2 is {2 * batch} requests, but a "
+            f"Captioner takes {ongoing or 64}; allowed: at most max_ongoing_requests of the deployment "
+            "Captioner"
+        )
+    ]
