@@ -20,13 +20,24 @@ class Ends:
     """Reads end offsets."""
 
     def __init__(self, config: ClientConfig) -> None:
-        self._admin = AdminClient(dict(config), logger=log)
+        self._config = config
+        self._admin: AdminClient | None = None
 
     def of(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """The offset after the last committed record of each; one that does not answer is left out."""
+        found = self._ask(partitions)
+        if found.keys() < set(partitions):
+            # After a leader moved, the client asks with the old leader's epoch for ever.
+            self._admin = None
+            found |= self._ask(set(partitions) - found.keys())
+        return found
+
+    def _ask(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         ask = {TopicPartition(p.topic, p.number): OffsetSpec.latest() for p in partitions}
         if not ask:
             return {}
+        if self._admin is None:
+            self._admin = AdminClient(dict(self._config), logger=log)
         futures = self._admin.list_offsets(
             ask, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ASK_TIMEOUT_S
         )

@@ -19,20 +19,12 @@ from consumers.broker_node import BrokerNode, free_ports
 from tests.brokers import KAFKA_LOG, EmbeddedCluster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from consumers.runtime import JavaRuntime
 
 ROOT = Path(__file__).parents[2]
 GONE_WITHIN_S = 20
-
-
-@pytest.fixture
-def broker(java_runtime: JavaRuntime, tmp_path: Path) -> Iterator[BrokerProcess]:
-    port, controller_port = free_ports(2)
-    node = BrokerNode(data_dir=tmp_path, port=port, controller_port=controller_port)
-    with BrokerProcess(node, java_runtime) as running:
-        yield running
 
 
 def await_gone(*processes: psutil.Process) -> None:
