@@ -43,10 +43,10 @@ class ClipShape:
 
 
 SHAPES = (
-    ClipShape("tiny.mp4", 1, (320, 240), 40),
+    ClipShape("tiny.mp4", 1, (320, 240), 30),
     ClipShape("small.mp4", 3, (640, 360), 35),
-    ClipShape("wide.mp4", 5, (960, 540), 20),
-    ClipShape("large.mp4", 10, (1280, 720), 5),
+    ClipShape("wide.mp4", 5, (960, 540), 25),
+    ClipShape("large.mp4", 10, (1280, 720), 10),
 )
 WAYS = {Way.VIDEO: 86, Way.FLAKY: 6, Way.MISSING: 3, Way.BROKEN: 2, Way.DOWN: 1, Way.MALFORMED: 2}
 

@@ -63,8 +63,8 @@ class Form:
 
 
 SHORT = Form(
-    requests=300,
-    per_second=3,
+    requests=450,
+    per_second=5,
     counts={
         Kind.CONSUMER: 2,
         Kind.DECODER: 1,
@@ -82,7 +82,7 @@ SHORT = Form(
 )
 MEDIUM = Form(
     requests=1000,
-    per_second=4,
+    per_second=6,
     counts={
         Kind.CONSUMER: 4,
         Kind.DECODER: 2,
@@ -99,7 +99,7 @@ MEDIUM = Form(
 )
 LONG = Form(
     requests=5000,
-    per_second=5,
+    per_second=6,
     counts={
         Kind.CONSUMER: 12,
         Kind.DECODER: 9,
