@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -40,6 +41,8 @@ LOG_LINES = 60
 def main(form: str, delivery: Delivery, seed: int, out: Path | None, keep: Path | None) -> None:
     """Kill consumers, decoders, captioners, brokers and Serve's controller under load."""
     logging.getLogger().addHandler(logging.NullHandler())
+    # Ray and the application would outlive us otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     began_s = time.monotonic()
     # Ray's sockets lie in it, and their paths may not be long.
     with tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp", ignore_cleanup_errors=True) as folder:

@@ -52,7 +52,7 @@ class Load:
         """Wait until so many requests have ended; false if nothing ends any more."""
         resumed_s = time.monotonic()
         while len(self.tail.ended) < count:
-            if not self.target.nodes.kills_possible:
+            if not self.target.nodes.all_serve:
                 resumed_s = time.monotonic()  # nothing can end while the brokers are away
             if time.monotonic() - max(resumed_s, self.tail.last_s) > self.form.stall_s:
                 return False

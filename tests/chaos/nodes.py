@@ -31,7 +31,7 @@ class Nodes:
         return ",".join(node.bootstrap_servers for node in self.processes)
 
     @property
-    def kills_possible(self) -> bool:
+    def all_serve(self) -> bool:
         """Whether all of them serve."""
         return self._repair is None or self._repair.done()
 

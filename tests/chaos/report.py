@@ -104,7 +104,7 @@ def summary(verdict: Verdict, delivery: Delivery, kills: int, wall_s: float) -> 
     return (
         f"{delivery}: {verdict.requests} requests, {kills} SIGKILLs, {wall_s:.0f} s; "
         f"{verdict.captions} captions, {verdict.dead_letters} dead letters, "
-        f"{len(verdict.lost)} lost, {len(verdict.doubled)} duplicated; "
+        f"{verdict.lost} lost, {verdict.pending} not done, {len(verdict.doubled)} duplicated; "
         f"dead letters that only the faults made: {given_up}."
     )
 

@@ -34,7 +34,7 @@ class End:
 class Verdict:
     """What became of the requests; ids in order.
 
-    ``lost`` have no result, ``doubled`` more than one, ``stray`` are results that nobody asked for.
+    ``unended`` have no result, ``doubled`` more than one, ``stray`` are results that nobody asked for.
     ``given_up`` should be captions and are dead letters, by error class: no loss, but the price of faults.
     ``audit`` are the sums of ``capstream audit``; ``left`` names processes that did not end by themselves.
     """
@@ -42,7 +42,7 @@ class Verdict:
     requests: int
     captions: int
     dead_letters: int
-    lost: tuple[str, ...]
+    unended: tuple[str, ...]
     doubled: tuple[str, ...]
     stray: tuple[str, ...]
     given_up: Mapping[str, int]
@@ -50,9 +50,20 @@ class Verdict:
     refused: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
+    @property
+    def pending(self) -> int:
+        """How many without a result the group has not done yet: the run ended too early for them."""
+        open_ = self.audit.get("undone", 0) + self.audit.get("open_retries", 0)
+        return min(len(self.unended), open_)
+
+    @property
+    def lost(self) -> int:
+        """How many will never have a result."""
+        return len(self.unended) - self.pending
+
     def faults(self, delivery: Delivery) -> list[str]:
         """Everything that breaks the promise of this delivery, a sentence each."""
-        named = {"lost": self.lost, "without a request": self.stray}
+        named = {"without a result": self.unended, "without a request": self.stray}
         audited = ["missing", "stray", "undone", "open_retries"]
         if delivery == "exactly_once":
             named["more than once"] = self.doubled
@@ -82,7 +93,7 @@ def judged(
         requests=len(expected),
         captions=sum(end.captioned for end in kept),
         dead_letters=sum(not end.captioned for end in kept),
-        lost=tuple(sorted(expected.keys() - counted.keys())),
+        unended=tuple(sorted(expected.keys() - counted.keys())),
         doubled=tuple(sorted(id_ for id_, count in counted.items() if count > 1)),
         stray=tuple(sorted(counted.keys() - expected.keys())),
         given_up=dict(sorted(Counter(given_up.values()).items())),

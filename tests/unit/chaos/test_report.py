@@ -48,6 +48,6 @@ def test_the_run_in_a_sentence() -> None:
     """It names the delivery, the numbers and the seconds."""
     verdict = judged({}, [End("z", captioned=True)], {})
     assert summary(verdict, "exactly_once", 3, 61.4) == (
-        "exactly_once: 0 requests, 3 SIGKILLs, 61 s; 1 captions, 0 dead letters, 0 lost, 0 duplicated; "
-        "dead letters that only the faults made: none."
+        "exactly_once: 0 requests, 3 SIGKILLs, 61 s; 1 captions, 0 dead letters, "
+        "0 lost, 0 not done, 0 duplicated; dead letters that only the faults made: none."
     )

@@ -24,8 +24,15 @@ def test_all_once() -> None:
 def test_a_lost_request(delivery: Delivery) -> None:
     """No delivery may lose one."""
     verdict = judged(EXPECTED, ENDS[1:], CLEAN)
-    assert verdict.lost == ("a",)
-    assert verdict.faults(delivery) == ["1 lost: a"]
+    assert (verdict.lost, verdict.pending) == (1, 0)
+    assert verdict.faults(delivery) == ["1 without a result: a"]
+
+
+def test_a_request_that_is_not_done() -> None:
+    """What the group has not committed is not lost, but the run did not end well either."""
+    verdict = judged(EXPECTED, ENDS[1:], CLEAN | {"undone": 1})
+    assert (verdict.lost, verdict.pending) == (0, 1)
+    assert verdict.faults("exactly_once") == ["1 without a result: a", "audit: 1 undone"]
 
 
 def test_a_doubled_request() -> None:
