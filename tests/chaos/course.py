@@ -62,12 +62,13 @@ class Load:
     def strike_all(self, faults: tuple[Fault, ...]) -> tuple[list[Done], list[str]]:
         """Do all faults, each when its share has ended; what was done, and a stall if there was one."""
         done: list[Done] = []
+        free_s = 0.0
         for fault in faults:
             if not self.await_ended(fault.share * self.form.requests):
                 return done, [self._stalled(done)]
-            if done:
-                time.sleep(max(0.0, done[-1].at_s + self.form.gap_s - time.monotonic()))
+            time.sleep(max(0.0, free_s - time.monotonic()))
             at_s = self.target.strike(fault)
+            free_s = time.monotonic() + self.form.gap_s
             done.append(Done(fault.kind, at_s, fault.kills))
             self.say(f"{len(self.tail.ended):>5} of {self.form.requests} ended: {fault.kind.value}")
         if not self.await_ended(self.form.requests):
