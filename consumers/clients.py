@@ -5,6 +5,7 @@ from __future__ import annotations
 from serve_app.settings import ClusterBroker, ConsumerSettings, EmbeddedBroker, Settings
 
 MIB = 1024 * 1024
+RECONNECT_MAX_MS = 1_000  # librdkafka's 10 s leave a broker that is back alone for as long
 HEADROOM_BYTES = MIB  # headers and framing beside the value
 
 ClientConfig = dict[str, str | int | float | bool]
@@ -16,6 +17,7 @@ def client_config(broker: EmbeddedBroker | ClusterBroker) -> ClientConfig:
         "bootstrap.servers": broker.bootstrap_servers,
         "client.id": "capstream",
         "topic.metadata.propagation.max.ms": 10_000,
+        "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
         **broker.client,
     }
 

@@ -28,8 +28,6 @@ from serve_app.settings import Settings
 
 log = logging.getLogger(__name__)
 
-COMMITTED_WAIT_S = 60.0  # beside the transaction's time-out: the broker looks for such ones every 10 s
-
 
 class Settler(Protocol):
     """How results and positions reach the broker."""
@@ -114,7 +112,7 @@ def connect(settings: Settings) -> KafkaTransport:
         opened.callback(slot.release)
         consumer = _consumer(settings, slot)
         opened.callback(consumer.close)
-        committed = Committed(consumer, settings.consumer.transaction_timeout_s + COMMITTED_WAIT_S)
+        committed = Committed(consumer, settings.consumer.committed_timeout_s)
         settler = _settler(settings, consumer, committed, slot)
         opened.pop_all()
     topics = [settings.topics.requests, *settings.retry_topics]
@@ -133,9 +131,9 @@ def _settler(settings: Settings, consumer: Consumer, committed: Committed, slot:
 
     config = transactional_config(settings, slot.name)
 
-    def opened() -> Producer:
+    def opened(within_s: float) -> Producer:
         producer = Producer(config, logger=log)
-        producer.init_transactions(timeout_s)
+        producer.init_transactions(within_s)
         return producer
 
     settler = ExactlyOnce(consumer, opened, committed.places, timeout_s)

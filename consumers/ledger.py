@@ -31,7 +31,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from consumers.assignment import Assignment
-from consumers.progress import Progress
+from consumers.progress import Progress, encode
 from consumers.records import OutputRecord
 from consumers.settlement import Partition, Position, Settlement, Ticket
 
@@ -50,6 +50,7 @@ class Ledger:
 
     def __init__(self, crash_limit: int = 3) -> None:
         self._assignments: dict[Partition, Assignment] = {}
+        self._left: dict[Partition, tuple[int, str]] = {}
         self._crash_limit = crash_limit
         self._epoch = 0
         self._count = 0
@@ -75,15 +76,22 @@ class Ledger:
         return frozenset(self._assignments)
 
     def assign(self, partition: Partition, progress: Progress) -> None:
-        """Own a partition from where the last owner left it."""
+        """Own a partition from where the last owner left it.
+
+        If that was this process, as when a broker is away for longer than a session, nobody died.
+        """
         self.drop(partition)
         self._epoch += 1
+        if self._left.pop(partition, None) == (progress.base, encode(progress)):
+            progress = progress.left_alive()
         self._assignments[partition] = Assignment(self._epoch, progress, self._crash_limit)
 
     def drop(self, partition: Partition) -> None:
         """Own it no longer; what is in flight or ready is forgotten and done elsewhere."""
         state = self._assignments.pop(partition, None)
         if state is not None:
+            if state.told is not None:
+                self._left[partition] = (state.told.offset, state.told.metadata)
             self._count -= len(state.sizes)
             self._running -= len(state.sizes) - len(state.ready)
             self._bytes -= sum(state.sizes.values())

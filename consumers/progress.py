@@ -68,6 +68,10 @@ class Progress:
             seen=None if self.seen is None else min(self.seen, high),
         )
 
+    def left_alive(self) -> Progress:
+        """The same, known to come from a process that did not die of what it had begun."""
+        return replace(self, seen=None, alone=None)
+
     def crash_counts(self, limit: int) -> dict[int, int]:
         """Suspects and how many processes died with each, if this was read on taking a partition over.
 

@@ -9,22 +9,26 @@ What a transaction may end with, and what follows:
 - committed                           settled
 - to be aborted                       aborted; the same results come again with the next settlement
 - a commit that is only to be retried committed again, never aborted: it may have been done
-- no answer, or the id has expired    a new producer. Opening it ends what the old one left, and then the
+- no answer, the id has expired, or the producer is fenced (which librdkafka may call abortable)
+                                      a new producer. Opening it ends what the old one left, and then the
                                       group's committed offsets say whether that was a commit
-- fatal, or fenced (which librdkafka may call abortable)
-                                      the process must end
+- fatal, or fenced again and again    the process must end
+
+Nobody else has our id (:mod:`consumers.identity`), so what fences us is the broker itself: it ends a
+transaction that lasted too long, as one does while the broker is away, by giving the id a new epoch.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from consumers.at_least_once import offsets_of
+from consumers.deadline import Deadline
+from consumers.membership import Membership, is_joined
 from consumers.messages import KafkaFatalError
 from consumers.publishing import RecordProducer, publish
 from consumers.settlement import Partition, Settlement
@@ -44,7 +48,8 @@ EXPIRED = (KafkaError.INVALID_PRODUCER_ID_MAPPING, KafkaError.UNKNOWN_PRODUCER_I
 PAUSE_S = 0.05
 MAX_ABORTS = 20
 """Transactions aborted in a row before the process gives up."""
-GROUP_STATE = b"CGMDv2:"
+MAX_FENCED = 5
+"""Producers fenced in a row before the process gives up: somebody has our id after all."""
 
 
 class TransactionProducer(RecordProducer, Protocol):
@@ -65,32 +70,16 @@ class TransactionProducer(RecordProducer, Protocol):
         """Make nothing of it visible."""
 
 
-class Membership(Protocol):
-    """What is used of ``confluent_kafka.Consumer`` here."""
-
-    def consumer_group_metadata(self) -> object:
-        """The group's state as this member knows it."""
-
-
-Connect = Callable[[], TransactionProducer]
+Connect = Callable[[float], TransactionProducer]
 Places = Callable[[Iterable[Partition]], Mapping[Partition, tuple[int, str]]]
 
 
-def is_joined(group_metadata: object) -> bool:
-    """Whether a member with a generation stands in the group's state, as librdkafka serialises it.
-
-    The broker takes offsets from nobody in particular as well, so this must be looked at.
-    """
-    if not isinstance(group_metadata, bytes) or not group_metadata.startswith(GROUP_STATE):
-        raise KafkaFatalError(f"the group's state is not in the form known here: {group_metadata!r}")
-    rest = group_metadata.removeprefix(GROUP_STATE)
-    generation = int.from_bytes(rest[:4], "little", signed=True)
-    _group_id, member_id, *_ = rest[4:].split(b"\0")
-    return generation >= 1 and bool(member_id)
-
-
 class ExactlyOnce:
-    """``connect`` opens a producer and ends what its predecessor left; ``places`` asks what is committed."""
+    """A settlement takes ``timeout_s`` at most, and an abort after it as long again.
+
+    ``connect`` opens a producer and ends what its predecessor left, within so many seconds; ``places`` asks
+    what is committed.
+    """
 
     def __init__(self, group: Membership, connect: Connect, places: Places, timeout_s: float) -> None:
         self._group = group
@@ -100,15 +89,17 @@ class ExactlyOnce:
         self._producer: TransactionProducer | None = None
         self._doubtful: Settlement | None = None
         self._aborts = 0
+        self._fenced = 0
 
     def open(self) -> None:
         """Open the producer now, so that a broker without transactions is known; ``KafkaException``."""
-        self._opened()
+        self._opened(Deadline(self._timeout_s))
 
     def settle(self, settlement: Settlement) -> SettleOutcome:
         """Publish and commit in one transaction; ``KafkaFatalError`` where the process must end."""
+        deadline = Deadline(self._timeout_s)
         try:
-            producer = self._opened()
+            producer = self._opened(deadline)
             if self._doubtful is not None:
                 earlier, committed = self._doubtful, self._was_committed(self._doubtful)
                 self._doubtful = None
@@ -119,18 +110,24 @@ class ExactlyOnce:
         group_metadata = self._group.consumer_group_metadata()
         if not is_joined(group_metadata):
             return NotSettled("this consumer is not in its group at the moment")
-        return self._transact(producer, settlement, group_metadata)
+        if deadline.is_over:
+            return NotSettled("no time was left after a new producer was opened")
+        return self._transact(producer, settlement, group_metadata, deadline)
 
     def close(self) -> None:
         """Forget the producer; no transaction is open between two settlements."""
         self._producer = None
 
     def _transact(
-        self, producer: TransactionProducer, settlement: Settlement, group_metadata: object
+        self,
+        producer: TransactionProducer,
+        settlement: Settlement,
+        group_metadata: object,
+        deadline: Deadline,
     ) -> SettleOutcome:
         try:
             producer.begin_transaction()
-            delivery = publish(producer, settlement.outputs, self._timeout_s)
+            delivery = publish(producer, settlement.outputs, deadline.left_s)
             if delivery.error is not None:
                 return self._failed(producer, delivery.error)
             if delivery.too_large:
@@ -138,37 +135,46 @@ class ExactlyOnce:
                 return TooLarge(tuple(delivery.too_large))
             if delivery.left:
                 return self._abort(producer, f"{delivery.left} records were not acknowledged in time")
-            producer.send_offsets_to_transaction(
-                offsets_of(settlement.positions), group_metadata, self._timeout_s
+            offsets = offsets_of(settlement.positions)
+            deadline.call(
+                lambda: producer.send_offsets_to_transaction(offsets, group_metadata, deadline.left_s)
             )
         except KafkaException as error:
             return self._failed(producer, error.args[0])
-        return self._commit(producer, settlement)
+        except TimeoutError as error:
+            return self._replace(f"the offsets had no answer: {error}")
+        return self._commit(producer, settlement, deadline)
 
-    def _commit(self, producer: TransactionProducer, settlement: Settlement) -> SettleOutcome:
-        deadline = time.monotonic() + self._timeout_s
+    def _commit(
+        self, producer: TransactionProducer, settlement: Settlement, deadline: Deadline
+    ) -> SettleOutcome:
         while True:
             try:
-                producer.commit_transaction(max(0.1, deadline - time.monotonic()))
+                producer.commit_transaction(deadline.left_s)
             except KafkaException as error:
                 cause: KafkaError = error.args[0]
-                if _is_fatal(cause):
+                if cause.code() in FENCED:
+                    self._doubtful = settlement
+                    return self._fence(cause)
+                if cause.fatal():
                     _give_up(cause)
                 if cause.txn_requires_abort():
                     return self._failed(producer, cause)
-                if cause.retriable() and time.monotonic() < deadline:
+                if cause.retriable() and not deadline.is_over:
                     producer.poll(PAUSE_S)
                     continue
                 self._doubtful = settlement
                 return self._replace(f"nobody knows whether it was committed: {cause.str()}")
-            self._aborts = 0
+            self._aborts = self._fenced = 0
             return Settled()
 
     def _failed(self, producer: TransactionProducer, cause: KafkaError) -> NotSettled:
         """Before the commit: nothing of the transaction can have become visible."""
         if cause.code() in EXPIRED:
             return self._replace(f"the broker has forgotten this producer: {cause.str()}")
-        if _is_fatal(cause):
+        if cause.code() in FENCED:
+            return self._fence(cause)
+        if cause.fatal():
             _give_up(cause)
         if cause.code() == TIMED_OUT:
             return self._replace(f"a request of the transaction had no answer: {cause.str()}")
@@ -184,7 +190,9 @@ class ExactlyOnce:
             producer.abort_transaction(self._timeout_s)
         except KafkaException as error:
             cause: KafkaError = error.args[0]
-            if cause.code() not in EXPIRED and _is_fatal(cause):
+            if cause.code() in FENCED:
+                return self._fence(cause)
+            if cause.fatal() and cause.code() not in EXPIRED:
                 _give_up(cause)
             return self._replace(f"{reason}; and it could not be aborted: {cause.str()}")
         return NotSettled(reason)
@@ -194,9 +202,15 @@ class ExactlyOnce:
         self._producer = None
         return NotSettled(reason)
 
-    def _opened(self) -> TransactionProducer:
+    def _fence(self, cause: KafkaError) -> NotSettled:
+        self._fenced += 1
+        if self._fenced > MAX_FENCED:
+            _give_up(cause)
+        return self._replace(f"the broker ended the transaction: {cause.str()}")
+
+    def _opened(self, deadline: Deadline) -> TransactionProducer:
         if self._producer is None:
-            self._producer = self._connect()
+            self._producer = self._connect(deadline.left_s)
         return self._producer
 
     def _was_committed(self, settlement: Settlement) -> bool:
@@ -206,13 +220,11 @@ class ExactlyOnce:
 
     def _not_yet(self, error: KafkaException) -> NotSettled:
         cause: KafkaError = error.args[0]
-        if _is_fatal(cause):
+        if cause.code() in FENCED:
+            return self._fence(cause)
+        if cause.fatal():
             _give_up(cause)
         return NotSettled(f"no new producer yet: {cause.str()}")
-
-
-def _is_fatal(cause: KafkaError) -> bool:
-    return cause.fatal() or cause.code() in FENCED
 
 
 def _give_up(cause: KafkaError) -> NoReturn:

@@ -46,14 +46,16 @@ class ConsumerStatus(Closed):
     settled: int = Field(ge=0, description="Records settled since the replica started.")
     paused: bool = Field(description="Whether fetching is paused because enough is in flight.")
     watermarks: dict[str, int] = Field(description="By topic-partition: the first offset that is not done.")
-    undone: dict[str, int] = Field(description="By topic-partition: records that are not done.")
+    undone: dict[str, int] = Field(
+        description="By topic-partition: records that are not done; left out where the broker does not say."
+    )
 
 
 class Status(Closed):
     """All consumer replicas, and their sums."""
 
     in_flight: int = Field(ge=0)
-    undone: int = Field(ge=0)
+    undone: int | None = Field(ge=0, description="null while the broker does not say it of all partitions.")
     watermarks: dict[str, int]
     undone_by_partition: dict[str, int]
     consumers: list[ConsumerStatus]
@@ -114,10 +116,11 @@ class Ingress:
         found = await self._consumer.broadcast("status").results_async(timeout_s=STATUS_TIMEOUT_S)
         consumers = [ConsumerStatus.model_validate(one) for one in found]
         undone = {place: n for one in consumers for place, n in one.undone.items()}
+        watermarks = {place: at for one in consumers for place, at in one.watermarks.items()}
         return Status(
             in_flight=sum(one.in_flight for one in consumers),
-            undone=sum(undone.values()),
-            watermarks={place: at for one in consumers for place, at in one.watermarks.items()},
+            undone=sum(undone.values()) if undone.keys() >= watermarks.keys() else None,
+            watermarks=watermarks,
             undone_by_partition=undone,
             consumers=consumers,
         )

@@ -13,6 +13,8 @@ from serve_app.schema import Closed
 COUNTED_ERRORS = frozenset(
     name for name, kind in RECORD_ERRORS.items() if kind.family == "transient" or kind is ProcessKilledError
 ) - {OverloadedError.__name__}
+ABANDONED_S = 30.0
+"""Beside its time-out, until an abandoned transaction is over: brokers look for such ones every 10 s."""
 SECRET_WORDS = ("password", "secret", "token", "credential", "key.pem", "ssl.key", "jaas")
 OWNED_CLIENT_KEYS = frozenset(
     {
@@ -221,7 +223,11 @@ class ConsumerSettings(Closed):
     )
     drain_timeout_s: float = Field(default=10, ge=0, le=600, description="For work in flight at shutdown.")
     stale_after_s: float = Field(
-        default=60, gt=0, le=3600, description="Unhealthy when the Kafka loop was silent for so long."
+        default=120,
+        gt=0,
+        le=3600,
+        description="Unhealthy when the Kafka loop was silent for so long. At least transaction_timeout_s + "
+        f"3 x settle_timeout_s + {ABANDONED_S:g}, which it may wait for a broker.",
     )
     session_timeout_s: float = Field(
         default=10,
@@ -231,6 +237,21 @@ class ConsumerSettings(Closed):
         "decides (group.consumer.session.timeout.ms).",
     )
     breaker: BreakerSettings = Field(default=BreakerSettings(), description="Breaker.")
+
+    @model_validator(mode="after")
+    def _patient(self) -> Self:
+        longest_s = self.committed_timeout_s + 3 * self.settle_timeout_s
+        if self.stale_after_s < longest_s:
+            raise ValueError(
+                f"stale_after_s {self.stale_after_s:g} is below {longest_s:g}, for which a healthy loop may "
+                f"wait: transaction_timeout_s + 3 x settle_timeout_s + {ABANDONED_S:g}"
+            )
+        return self
+
+    @property
+    def committed_timeout_s(self) -> float:
+        """How long the committed offsets are waited for while a transaction of the group is open."""
+        return self.transaction_timeout_s + ABANDONED_S
 
     @field_validator("max_attempts_by_class")
     @classmethod

@@ -167,7 +167,7 @@ class ServeRun:
 
     @retry(
         retry=retry_if_result(
-            lambda status: not status or status.undone or len(status.watermarks) < PARTITIONS
+            lambda status: not status or status.undone != 0 or len(status.watermarks) < PARTITIONS
         ),
         stop=stop_after_delay(START_S),
         wait=wait_fixed(0.2),

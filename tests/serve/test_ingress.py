@@ -134,7 +134,7 @@ async def test_status_adds_up(application: Application, clip: Path) -> None:
     assert len(application.endings(count)) == count
 
     @retry(
-        retry=retry_if_result(lambda status: status.undone or status.in_flight),
+        retry=retry_if_result(lambda status: status.undone != 0 or status.in_flight),
         stop=stop_after_delay(GIVE_UP_S),
         wait=wait_fixed(0.1),
     )

@@ -84,13 +84,6 @@ async def test_the_broker_is_for_this_machine_only(served: ServeRun) -> None:
         socket.create_connection(("127.0.0.2", served.kafka_port), timeout=5)
 
 
-OPEN = pytest.mark.xfail(
-    reason="known defect: after kill -9 of the broker an exactly-once consumer may take minutes to go on",
-    strict=False,
-)
-
-
-@OPEN
 async def test_a_killed_broker_is_started_again(served: ServeRun) -> None:
     """After kill -9 of Java alone the broker comes back on its data, and captions go on."""
     former = served.java
@@ -103,7 +96,6 @@ async def test_a_killed_broker_is_started_again(served: ServeRun) -> None:
     assert served.java.pid != former.pid
 
 
-@OPEN  # it goes on with the application that the test before left
 async def test_ctrl_c_ends_everything_and_the_next_start_goes_on(served: ServeRun) -> None:
     """No process is left; on the same folder records and offsets are kept, and nothing is done again."""
     submit(served, "yesterday")

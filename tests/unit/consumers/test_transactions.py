@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from consumers.membership import is_joined
 from consumers.messages import KafkaFatalError
 from consumers.publishing import Report
 from consumers.records import OutputRecord
 from consumers.settlement import Partition, Position, Settlement, Ticket
-from consumers.transactions import MAX_ABORTS, ExactlyOnce, is_joined
+from consumers.transactions import MAX_ABORTS, MAX_FENCED, ExactlyOnce
 from consumers.transport import NotSettled, Settled, SettledLate, TooLarge
 
 P0 = Partition("t", 0)
@@ -41,8 +43,10 @@ class Producers:
         self.opened = 0
         self.reports: list[KafkaError | None] = []
         self.left = 0
+        self.hangs: threading.Event | None = None
 
-    def connect(self) -> Producers:
+    def connect(self, within_s: float) -> Producers:
+        assert within_s > 0
         self.opened += 1
         self._step("connect")
         return self
@@ -84,6 +88,8 @@ class Producers:
         assert [(tp.topic, tp.partition, tp.offset, tp.metadata) for tp in positions] == [
             ("t", 0, 8, "c1:text")
         ]
+        if self.hangs is not None:
+            self.hangs.wait(60)
         self._step("offsets")
 
     def commit_transaction(self, timeout: float, /) -> None:
@@ -168,15 +174,59 @@ def test_aborts_are_bounded() -> None:
         one.settle(SETTLEMENT)
 
 
-@pytest.mark.parametrize("error", [FATAL, FENCED_ABORTABLE])
 @pytest.mark.parametrize("step", ["begin", "produce", "offsets", "commit", "abort"])
-def test_fatal_and_fenced_end_the_process(step: str, error: KafkaError) -> None:
-    """Also where librdkafka calls it abortable: somebody else has our id."""
+def test_a_fatal_error_ends_the_process(step: str) -> None:
+    """What librdkafka calls fatal, and is no fencing, leaves nothing to go on with."""
     before = {"offsets": [ABORTABLE]} if step == "abort" else {}
-    producers = Producers(**{**before, step: [error]})
+    producers = Producers(**{**before, step: [FATAL]})
     with pytest.raises(KafkaFatalError):
         settler(producers).settle(SETTLEMENT)
     assert producers.calls[-1] == step
+
+
+@pytest.mark.parametrize("step", ["begin", "produce", "offsets", "commit", "abort", "connect"])
+def test_a_fenced_producer_is_replaced_and_never_aborts(step: str) -> None:
+    """Also where librdkafka calls it abortable: the broker ended the transaction, a new one holds all."""
+    before = {"offsets": [ABORTABLE]} if step == "abort" else {}
+    producers = Producers(**{**before, step: [FENCED_ABORTABLE]})
+    one = settler(producers)
+    assert isinstance(one.settle(SETTLEMENT), NotSettled)
+    assert producers.calls[-1] == step
+    assert one.settle(SETTLEMENT) == Settled()
+    assert producers.opened == 2
+
+
+def test_a_fenced_commit_that_was_done_is_not_published_again() -> None:
+    """Who was fenced in the middle of a commit asks the group's offsets what became of it."""
+    producers, group = Producers(commit=[FENCED_ABORTABLE]), Group()
+    one = settler(producers, group)
+    assert isinstance(one.settle(SETTLEMENT), NotSettled)
+    group.committed[P0] = (8, "c1:text")
+    assert one.settle(SETTLEMENT) == SettledLate(SETTLEMENT)
+    assert producers.calls.count("produce") == 1
+
+
+def test_who_is_fenced_again_and_again_ends() -> None:
+    """Two processes with one id do not fence each other for ever."""
+    one = settler(Producers(offsets=[FENCED_ABORTABLE] * (MAX_FENCED + 1)))
+    for _ in range(MAX_FENCED):
+        assert isinstance(one.settle(SETTLEMENT), NotSettled)
+    with pytest.raises(KafkaFatalError, match="fenced"):
+        one.settle(SETTLEMENT)
+
+
+def test_a_request_that_does_not_keep_its_time_is_left_behind() -> None:
+    """Where librdkafka waits for ever, the settlement goes on with a new producer in time."""
+    producers = Producers()
+    producers.hangs = threading.Event()
+    one = settler(producers, timeout_s=0.01)
+    try:
+        assert isinstance(one.settle(SETTLEMENT), NotSettled)
+        assert "abort" not in producers.calls
+    finally:
+        producers.hangs.set()
+    producers.hangs = None
+    assert settler(producers).settle(SETTLEMENT) == Settled()
 
 
 def test_a_commit_that_is_only_retriable_is_committed_again() -> None:
@@ -190,8 +240,8 @@ def test_a_commit_that_is_only_retriable_is_committed_again() -> None:
 @pytest.mark.parametrize("error", [TIMED_OUT, RETRIABLE])
 def test_unknown_outcome_that_was_a_commit(error: KafkaError) -> None:
     """A new producer is opened first, then the committed offsets tell, and nothing is published again."""
-    producers, group = Producers(commit=[error]), Group()
-    one = settler(producers, group, timeout_s=1e-9 if error is RETRIABLE else 5)
+    producers, group = Producers(commit=[error] * 1_000_000), Group()
+    one = settler(producers, group, timeout_s=0.05)
     assert isinstance(one.settle(SETTLEMENT), NotSettled)
     group.committed[P0] = (8, "c1:text")
     more = Settlement({}, {P0: Position(9, "c1:more")})
