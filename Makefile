@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 UV := $(BIN)/python -m uv
 
-.PHONY: help demo test test-unit lint docs lock bench clean
+.PHONY: help demo test test-unit lint docs lock bench chaos chaos-short clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,12 @@ lock: .venv/.dev ## Resolve requirements/*.txt and the broker's jars anew.
 
 bench: .venv/.dev ## Run the benchmarks of docs/benchmarks.md that need no other decoders.
 	@$(BIN)/python -W ignore -m benchmarks.overhead && $(BIN)/python -W ignore -m benchmarks.pipeline
+
+chaos: .venv/.dev ## Kill everything under load for half an hour, then prove that nothing was lost or doubled.
+	@$(BIN)/python -m tests.chaos --long $(CHAOS)
+
+chaos-short: .venv/.dev ## The same in four minutes; CHAOS="--delivery at_least_once --seed 2" goes to either.
+	@$(BIN)/python -m tests.chaos --short $(CHAOS)
 
 clean: ## Remove the environment and everything made here.
 	@rm -rf .venv .capstream .pytest_cache .mypy_cache .ruff_cache .hypothesis
