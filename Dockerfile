@@ -23,7 +23,8 @@ ENV PATH=/opt/capstream/bin:$PATH \
     RAY_USAGE_STATS_ENABLED=0 \
     PYTHONUNBUFFERED=1
 USER capstream
-EXPOSE 8000 8265
+
 # Serve drains on SIGINT only; on SIGTERM replicas are cut off.
 STOPSIGNAL SIGINT
+# HTTP listens on 127.0.0.1: a YAML of your own with http_options.host opens it to others.
 CMD ["serve", "run", "configs/serve.kafka.yaml"]

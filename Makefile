@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+# Each of Ray's workers would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(BIN)/python -m uv
 
 .PHONY: help demo test test-unit lint docs lock bench chaos chaos-short clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -27,8 +28,8 @@ class Submission:
     key: bytes | None = None
 
 
-def submit_all(settings: Settings, submission: Submission) -> Iterator[str]:
-    """Send everything and give the id (topic-partition-offset) of each once the broker has it.
+def submit_all(settings: Settings, submission: Submission) -> Iterator[tuple[int, str]]:
+    """Send everything; give the index and the place (topic-partition-offset) of each once the broker has it.
 
     Raises ``BrokerError`` for the first record that the broker does not take within the time-out, and
     sends no more; ``SettingsError`` for client properties that librdkafka refuses.
@@ -38,21 +39,22 @@ def submit_all(settings: Settings, submission: Submission) -> Iterator[str]:
     except KafkaException as error:
         raise refused(error, settings) from error
     within_s = settings.consumer.settle_timeout_s + SPARE_S
-    delivered: list[str] = []
+    delivered: list[tuple[int, str]] = []
     errors: list[KafkaError] = []
 
-    def on_delivery(error: KafkaError | None, message: Message) -> None:
+    def on_delivery(index: int, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            delivered.append(f"{message.topic()}-{message.partition()}-{message.offset()}")
+            delivered.append((index, f"{message.topic()}-{message.partition()}-{message.offset()}"))
         else:
             errors.append(error)
 
-    for value in submission.values:
+    for index, value in enumerate(submission.values):
+        told = partial(on_delivery, index)
         try:
-            producer.produce(settings.topics.requests, value, submission.key, on_delivery=on_delivery)
+            producer.produce(settings.topics.requests, value, submission.key, on_delivery=told)
         except BufferError:
             producer.flush(within_s)
-            producer.produce(settings.topics.requests, value, submission.key, on_delivery=on_delivery)
+            producer.produce(settings.topics.requests, value, submission.key, on_delivery=told)
         except KafkaException as error:
             errors.append(error.args[0])
         producer.poll(0)
@@ -66,7 +68,7 @@ def submit_all(settings: Settings, submission: Submission) -> Iterator[str]:
         raise BrokerError(f"{settings.broker.bootstrap_servers}: not taken by the broker: {reason}")
 
 
-def _drained(delivered: list[str]) -> list[str]:
+def _drained(delivered: list[tuple[int, str]]) -> list[tuple[int, str]]:
     taken = delivered.copy()
     delivered.clear()
     return taken

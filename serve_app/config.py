@@ -6,6 +6,7 @@ Variables are replaced by :mod:`serve_app.variables`; their values never appear 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from serve_app.variables import expanded, from_environment, has_variable
 
 NOT_A_FOLDER = "a folder, or a path where one can be made; a file is in the way"
 MAX_SHOWN_CHARS = 60
+NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?")
 BUILDER = "serve_app.app:build"
 MERGE = "tag:yaml.org,2002:merge"
 
@@ -120,8 +122,10 @@ def settings_from(args: Mapping[str, Any], env: Mapping[str, str], folder: Path 
 def _sentence(one: Violation, args: Mapping[str, Any]) -> str:
     place, raw = dotted(("args", *one.path)), _raw(one.path, args)
     if isinstance(raw, str) and has_variable(raw):
-        # A value that came from the environment is shown by its variable: it may be a secret.
-        given = f"{raw[:MAX_SHOWN_CHARS]} was given a value that"
+        # Text that came from the environment is shown by its variable: it may be a secret. Numbers are none.
+        variable = raw[:MAX_SHOWN_CHARS]
+        is_number = NUMBER.fullmatch(str(one.value)) is not None
+        given = f"{one.value} from {variable}" if is_number else f"{variable} was given a value that"
         return f"{place}: {one.sentence(given)}"
     hidden = any(is_secret(str(step)) for step in one.path)
     return f"{place}: {one.sentence('' if hidden else plain(one.value))}"

@@ -38,6 +38,10 @@ class Replicas(BaseModel):
 
 def impossible(document: Mapping[str, Any]) -> Refusals:
     """Place and sentence of each value outside ``args`` that cannot be meant."""
+    listening = document.get("http_options")
+    if isinstance(listening, Mapping) and listening.get("ssl_keyfile_password"):
+        told = "a secret may not stand in the file; use a key file without one"
+        yield ("http_options", "ssl_keyfile_password"), told
     for key in ("http_options", "grpc_options"):
         yield from refusals(document.get(key, {}), Listening, (key,))
     for place, application in applications_of(document):
@@ -47,12 +51,15 @@ def impossible(document: Mapping[str, Any]) -> Refusals:
         yield from refusals(deployment, Replicas, place)
         options = deployment.get("ray_actor_options")
         if isinstance(options, dict):
+            yield from _bad_resources(options.get("resources"), (*place, "ray_actor_options", "resources"))
             yield from _bad_environment(
                 options.get("runtime_env"), (*place, "ray_actor_options", "runtime_env")
             )
     for place, deployment in own_deployments(document):
         if deployment.get("name") == "Broker":
             yield from _many_brokers(deployment, place)
+        if deployment.get("user_config") is not None:
+            yield (*place, "user_config"), "capstream's deployments take none; settings stand in args"
     yield from _switches(document, ServeDeploySchema, ())
 
 
@@ -143,6 +150,19 @@ def _bad_environment(value: object, place: Place) -> Refusals:
     for key in value if isinstance(value, Mapping) else ():
         if key not in RuntimeEnv.known_fields:
             yield (*place, key), unknown(str(key), known)
+    variables = value.get("env_vars") if isinstance(value, Mapping) else None
+    for name, text in variables.items() if isinstance(variables, Mapping) else ():
+        here = (*place, "env_vars", name)
+        if is_secret(str(name).replace("_", ".")) and text:
+            yield here, "a secret may not stand in the file; set it for the processes"
+        elif not isinstance(text, str):
+            yield here, f"{plain(text)} is refused; allowed: text, in quotes"
+
+
+def _bad_resources(value: object, place: Place) -> Refusals:
+    for name, amount in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount >= 0:
+            yield (*place, name), f"{plain(amount)} is refused; allowed: a number, at least 0"
 
 
 def _many_brokers(deployment: Mapping[str, Any], place: Place) -> Refusals:

@@ -11,18 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from ray.serve.config import AutoscalingConfig, GangSchedulingConfig, RequestRouterConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, GangSchedulingConfig, RequestRouterConfig
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.config import args_of, read_yaml, settings_from
 from serve_app.errors import SettingsError
-from serve_app.ray_limits import contradictions, deployments_of, impossible, own_deployments, refusals
+from serve_app.ray_limits import (
+    applications_of,
+    contradictions,
+    deployments_of,
+    impossible,
+    own_deployments,
+    refusals,
+)
 from serve_app.schema.ranges import models_in
 from serve_app.schema.violations import Place, dotted, unknown
 from serve_app.settings import Settings
 
 DEPLOYMENTS = ("Broker", "Consumer", "Decoder", "Captioner", "Ingress")
 NOTES = "x-"
+POLICY = "autoscaling_policy"
 DEPLOYMENT_DEPTH = 4  # applications, its number, deployments, its number: Ray refuses some of them whole
 LATE: dict[str, type[BaseModel]] = {
     "autoscaling_config": AutoscalingConfig,
@@ -53,7 +61,8 @@ def check_ray_keys(document: Mapping[str, Any]) -> list[str]:
         if not any(given[: len(place)] == place for given in refused) or len(place) < DEPLOYMENT_DEPTH:
             refused.setdefault(place, told)
     lines = [f"{dotted(place) or 'the file'}: {told}" for place, told in refused.items()]
-    return [*_unknown_keys(own, ServeDeploySchema, ()), *lines, *_bad_names(own)]
+    unknown_keys = dict.fromkeys([*_unknown_keys(own, ServeDeploySchema, ()), *_late_unknown_keys(own)])
+    return [*unknown_keys, *lines, *_bad_names(own)]
 
 
 def _unknown_keys(value: Any, model: type[BaseModel], place: Place) -> Iterator[str]:  # noqa: ANN401  YAML
@@ -79,6 +88,17 @@ def _bad_values(document: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         for key, model in LATE.items():
             if isinstance(deployment.get(key), dict):
                 yield from refusals(deployment[key], model, (*place, key))
+    for place, application in applications_of(document):
+        if isinstance(policy := application.get(POLICY), dict):
+            yield from refusals(policy, AutoscalingPolicy, (*place, POLICY))
+
+
+def _late_unknown_keys(document: Mapping[str, Any]) -> Iterator[str]:
+    for place, deployment in deployments_of(document):
+        for key, model in LATE.items():
+            yield from _unknown_keys(deployment.get(key), model, (*place, key))
+    for place, application in applications_of(document):
+        yield from _unknown_keys(application.get(POLICY), AutoscalingPolicy, (*place, POLICY))
 
 
 def _bad_names(document: Mapping[str, Any]) -> Iterator[str]:

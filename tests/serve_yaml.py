@@ -16,7 +16,7 @@ GOOD: dict[str, Any] = {
             "import_path": "serve_app.app:build",
             "args": {"topics": {"partitions": 3}},
             "deployments": [
-                {"name": "Consumer", "num_replicas": 2, "user_config": {"anything": 1}},
+                {"name": "Consumer", "num_replicas": 2, "ray_actor_options": {"resources": {"anything": 1}}},
                 {
                     "name": "Decoder",
                     "num_replicas": "auto",

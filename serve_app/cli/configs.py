@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 import yaml
 
+from serve_app.errors import SettingsError
+
 
 @click.group()
 def config() -> None:
@@ -38,7 +40,15 @@ def show(paths: tuple[Path, ...]) -> None:
     """Show the settings with all defaults, variables replaced, secrets hidden."""
     from serve_app.config import load  # noqa: PLC0415  needed here only
 
+    bad = False
     for path in paths:
-        settings = load(path, os.environ).settings
+        try:
+            settings = load(path, os.environ).settings
+        except SettingsError as error:
+            for line in str(error).splitlines():
+                click.echo(f"{path}: {line.removeprefix(f'{path}: ')}", err=True)
+            bad = True
+            continue
         click.echo(f"# {path}, config hash {settings.config_hash()}")
         click.echo(yaml.safe_dump(settings.shown(), sort_keys=False), nl=False)
+    sys.exit(1 if bad else 0)

@@ -35,17 +35,18 @@ def submit(
     from consumers.producer import Submission, submit_all  # noqa: PLC0415  Kafka is needed by few commands
 
     lines = [line for url in urls for line in (_stdin() if url == "-" else [url])]
-    values = [_value(line, asked) for line in lines]
-    submission = Submission(tuple(values), key.encode() if key is not None else None)
-    for place in submit_all(settings_of(config_path), submission):
-        click.echo(place)
+    values, ids = zip(*(_value(line, asked) for line in lines), strict=True) if lines else ((), ())
+    submission = Submission(values, key.encode() if key is not None else None)
+    for index, place in submit_all(settings_of(config_path), submission):
+        click.echo(ids[index] or place)
 
 
 def _stdin() -> Iterator[str]:
     return (line.strip() for line in sys.stdin if line.strip())
 
 
-def _value(line: str, asked: dict[str, str | float | None]) -> bytes:
+def _value(line: str, asked: dict[str, str | float | None]) -> tuple[bytes, str | None]:
+    """The record's value, and the id that it gives itself."""
     from serve_app.schema.values import parse  # noqa: PLC0415  the schema is needed by few commands
 
     text = url_of(line)
@@ -59,12 +60,12 @@ def _value(line: str, asked: dict[str, str | float | None]) -> bytes:
         raise click.UsageError(f"options go with URLs; a JSON value says everything itself: {line[:80]!r}")
     try:
         value = (json.dumps({"url": text, **fields}) if fields else text).encode()
-        parse(value)
+        own_id = parse(value).id
     except UnicodeEncodeError as error:
         raise click.UsageError("a line of the input is not UTF-8 text, so no request") from error
     except RequestInvalidError as error:
         raise click.UsageError(f"{line[:80]!r} is no request: {error}") from error
-    return value
+    return value, own_id
 
 
 SAMPLING = ("fps", "num_frames")

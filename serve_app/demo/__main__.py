@@ -83,8 +83,8 @@ def wait_for_topics(application: Application, settings: Settings) -> None:
 def results_of(console: Console, settings: Settings, requests: list[DemoRequest]) -> dict[str, Ending]:
     """Submit the requests and collect how each ended, telling it as it comes."""
     values = tuple(request.value for request in requests)
-    for place in submit_all(settings, Submission(values)):
-        console.print(f"  submitted {place}", style="dim")
+    for index, place in submit_all(settings, Submission(values)):
+        console.print(f"  submitted {requests[index].id} as {place}", style="dim")
     endings: dict[str, Ending] = {}
     topics = [settings.topics.captions, settings.topics.dead_letters]
     until = Until(len(requests), RESULT_TIMEOUT_S)

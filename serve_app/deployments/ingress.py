@@ -55,7 +55,8 @@ class ConsumerStatus(Closed):
     paused: bool = Field(description="Whether fetching is paused because enough is in flight.")
     watermarks: dict[str, int] = Field(description="By topic-partition: the first offset that is not done.")
     undone: dict[str, int] = Field(
-        description="By topic-partition: records that are not done; left out where the broker does not say."
+        description="By topic-partition: offsets that are not done, which are records and the markers of "
+        "transactions behind them; left out where the broker does not say."
     )
 
 

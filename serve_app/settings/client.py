@@ -16,6 +16,7 @@ SECRET_WORDS = (
     "private.key",
     "ssl.key",
     "jaas",
+    "oauthbearer.config",
 )
 PLACES = (".location", ".file", ".url")  # where a secret lies is none
 OWNED: dict[str, str] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,6 +13,9 @@ from serve_app.schema.numbers import Number, OptionalWhole, Whole
 from serve_app.schema.violations import refusal
 from serve_app.settings.client import ClientText, owned_by
 
+SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9_.-]*):(?P<port>[0-9]{1,5})")
+SERVERS = "allowed: host:port, comma-separated, with ports from 1 to 65,535"
+MAX_PORT = 65_535
 TOPIC = r"^[A-Za-z0-9._-]{1,200}$"
 
 
@@ -55,6 +59,15 @@ class ClusterBroker(Closed):
         description="Properties passed through to librdkafka (security.protocol, sasl.*, ssl.*, …); "
         "empty values are left out. Secrets come from the environment by ${NAME}, and in no other way.",
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        for server in value.split(","):
+            match = SERVER.fullmatch(server.strip())
+            if match is None or not 1 <= int(match["port"]) <= MAX_PORT:
+                raise refusal((), server.strip().rpartition("@")[2], SERVERS)
+        return value
 
     @field_validator("client")
     @classmethod

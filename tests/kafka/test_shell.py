@@ -18,11 +18,11 @@ from consumers.records import (
     caption_output,
     caption_record,
     dead_letter,
-    parse,
 )
 from serve_app.cli import main
 from serve_app.errors import Failure, VideoUnreadableError
 from serve_app.schema import NumFramesSampling
+from serve_app.schema.values import parse
 from serve_app.settings import Settings
 from tests.brokers import KAFKA_LOG, Kafka
 from tests.kafka.members import GIVE_UP_S, settings_for

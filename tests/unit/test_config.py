@@ -239,3 +239,25 @@ def test_values_of_variables_are_never_told(args: dict[str, Any]) -> None:
     (told,) = refusals(args, {"S": "hunter2"})
     assert "hunter2" not in told
     assert "${S} was given a value that is refused" in told
+
+
+@pytest.mark.parametrize("server", ["h:99999", "h:0", "h:abc", "nohost", "http://h:9", "h:9,,", "u:pw@h:9"])
+def test_addresses_of_no_broker_are_refused(server: str) -> None:
+    """Each is host:port; what may be a password before an @ is not repeated."""
+    with pytest.raises(SettingsError, match=r"broker.bootstrap_servers: .*allowed: host:port") as caught:
+        settings_from({"broker": {"kind": "cluster", "bootstrap_servers": server}}, {})
+    assert "pw" not in str(caught.value)
+
+
+def test_addresses_of_brokers_are_taken() -> None:
+    """Names, addresses of both families, and several of them."""
+    servers = "kafka-0.kafka:9092, 10.0.0.1:9093,[::1]:9092"
+    broker = settings_from({"broker": {"kind": "cluster", "bootstrap_servers": servers}}, {}).broker
+    assert broker.bootstrap_servers == servers
+
+
+def test_a_number_from_the_environment_is_shown() -> None:
+    """It is no secret, and who set it wants to see it."""
+    args = {"broker": {"kind": "embedded", "port": "${PORT:-19092}"}}
+    with pytest.raises(SettingsError, match=r"args.broker.port: 80 from \$\{PORT:-19092\} is refused"):
+        settings_from(args, {"PORT": "80"})

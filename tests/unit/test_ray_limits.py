@@ -27,6 +27,45 @@ APPLICATION: Steps = ("applications", 0)
         ),
         (("http_options", "port"), "eight", f"http_options.port: 'eight' is refused; {PORT}"),
         (("http_options", "port"), 99_999, f"http_options.port: '99999' is refused; {PORT}"),
+        (
+            ("http_options", "ssl_keyfile_password"),
+            "hunter2",
+            (
+                "http_options.ssl_keyfile_password: a secret may not stand in the file; "
+                "use a key file without one"
+            ),
+        ),
+        (
+            (*FIRST, "ray_actor_options"),
+            {"resources": {"x": -1}},
+            f"{AT[0]}.ray_actor_options.resources.x: '-1' is refused; allowed: a number, at least 0",
+        ),
+        (
+            (*FIRST, "user_config"),
+            {"a": 1},
+            f"{AT[0]}.user_config: capstream's deployments take none; settings stand in args",
+        ),
+        (
+            (*APPLICATION, "runtime_env"),
+            {"env_vars": {"A": 1}},
+            "applications[0].runtime_env.env_vars.A: '1' is refused; allowed: text, in quotes",
+        ),
+        (
+            (*APPLICATION, "runtime_env"),
+            {"env_vars": {"KAFKA_SASL_PASSWORD": "hunter2"}},
+            (
+                "applications[0].runtime_env.env_vars.KAFKA_SASL_PASSWORD: a secret may not stand "
+                "in the file; set it for the processes"
+            ),
+        ),
+        (
+            (*APPLICATION, "autoscaling_policy"),
+            {"policy_functon": "x:y"},
+            (
+                "applications[0].autoscaling_policy.policy_functon: unknown key; did you mean policy_function"
+                "? (known: policy_function, policy_kwargs)"
+            ),
+        ),
         (("http_options", "port"), -1, f"http_options.port: '-1' is refused; {PORT}"),
         (("http_options", "port"), True, f"http_options.port: 'true' is refused; {PORT}"),
         (("grpc_options",), {"port": 0}, f"grpc_options.port: '0' is refused; {PORT}"),

@@ -20,7 +20,6 @@ from consumers.records import (
     Verdict,
     caption_output,
     dead_letter,
-    parse,
 )
 from consumers.retries import Arrival, RetryTopic, retry_record
 from serve_app.errors import Failure, RequestInvalidError, SourceNotFoundError
@@ -44,6 +43,7 @@ from serve_app.schema import (
     VideoFacts,
     Workers,
 )
+from serve_app.schema.values import parse
 from serve_app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
