@@ -25,11 +25,12 @@ from serve_app.settings import SourceSettings
 from serve_app.sources.fetch import Fetcher
 
 MIB = 1024 * 1024
+ANYWHERE = SourceSettings(file_roots=(Path("/"),))
 
 
 async def fetched(url: str, settings: SourceSettings | None = None) -> bytes:
     """The bytes that a URL gives, checked against the facts about them."""
-    async with Fetcher(settings or SourceSettings()).fetch(url) as got:
+    async with Fetcher(settings or ANYWHERE).fetch(url) as got:
         found = got.path.read_bytes()
         assert (got.facts.sha256, got.facts.bytes) == (hashlib.sha256(found).hexdigest(), len(found))
     return found
@@ -49,8 +50,8 @@ async def test_a_file_is_used_where_it_lies(tmp_path: Path, name: bytes) -> None
     """The file itself is handed out, whatever its name, and is still there afterwards."""
     path = tmp_path / os.fsdecode(name)
     path.write_bytes(b"video")
-    async with Fetcher(SourceSettings()).fetch(path.as_uri()) as got:
-        assert got.path == path
+    async with Fetcher(ANYWHERE).fetch(path.as_uri()) as got:
+        assert got.path.samefile(path)
         assert got.facts.bytes == 5
     assert path.read_bytes() == b"video"
 
@@ -88,12 +89,61 @@ async def test_a_file_url_that_is_none_is_refused(url: str) -> None:
     assert isinstance(await refusal(url), SourceRefusedError)
 
 
+async def test_without_roots_no_file_may_be_read(tmp_path: Path) -> None:
+    """That is the default, and it is told alike whether there is such a file or not."""
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    for path in (tmp_path / "a.mp4", tmp_path / "none.mp4", Path("/etc/passwd"), Path("/dev/zero"), tmp_path):
+        error = await refusal(path.as_uri(), SourceSettings())
+        assert isinstance(error, SourceRefusedError)
+        told = "no file may be read here; allowed: those below sources.file_roots"
+        assert str(error) == f"{path.as_uri()}: {told}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.mp4", "%2e%2e/secret.mp4", "link.mp4", "up/secret.mp4", "../rootless/a.mp4", "a.mp4/../../x"],
+)
+async def test_only_files_below_the_roots_are_read(tmp_path: Path, name: str) -> None:
+    """Dots, encoded or not, links to files and folders, and a folder of a like name lead nowhere."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "rootless").mkdir()
+    for path in (root / "a.mp4", tmp_path / "secret.mp4", tmp_path / "rootless" / "a.mp4"):
+        path.write_bytes(b"video")
+    (root / "link.mp4").symlink_to(tmp_path / "secret.mp4")
+    (root / "up").symlink_to(tmp_path)
+    settings = SourceSettings(file_roots=(tmp_path / "none", root))
+    assert await fetched((root / "a.mp4").as_uri(), settings) == b"video"
+    assert isinstance(await refusal(f"{root.as_uri()}/{name}", settings), SourceRefusedError)
+
+
+async def test_roots_may_be_links_and_links_may_stay_within(tmp_path: Path) -> None:
+    """What counts is where a file lies, by the names that the file system itself gives."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.mp4").write_bytes(b"video")
+    (tmp_path / "real" / "b.mp4").symlink_to("a.mp4")
+    (tmp_path / "root").symlink_to("real")
+    settings = SourceSettings(file_roots=(tmp_path / "root",))
+    for path in (tmp_path / "root" / "a.mp4", tmp_path / "root" / "b.mp4", tmp_path / "real" / "a.mp4"):
+        assert await fetched(path.as_uri(), settings) == b"video"
+
+
+async def test_a_file_that_is_replaced_is_still_the_one_that_was_checked(tmp_path: Path) -> None:
+    """A link that takes its name during the fetch is not followed."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"video")
+    async with Fetcher(ANYWHERE).fetch(path.as_uri()) as got:
+        path.unlink()
+        path.symlink_to("/etc/passwd")
+        assert got.path.read_bytes() == b"video"
+
+
 async def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     """Its size decides, and the message says both sizes."""
     path = tmp_path / "a.mp4"
     path.touch()
     os.truncate(path, 3 * MIB)
-    error = await refusal(path.as_uri(), SourceSettings(max_mib=2))
+    error = await refusal(path.as_uri(), SourceSettings(max_mib=2, file_roots=(tmp_path,)))
     assert isinstance(error, SourceTooLargeError)
     assert "3.0 MiB, allowed are 2 MiB" in str(error)
 
