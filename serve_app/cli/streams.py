@@ -56,9 +56,12 @@ def _warn_of_refused(lines: list[str], settings: Settings) -> None:
     outside = dict.fromkeys(file.parent for file in files if not is_below(file, roots))
     if outside:
         # Only a warning: the application may run elsewhere, or with other settings than are found here.
-        folders = shlex.quote(os.pathsep.join(map(str, (*roots, *outside))))
-        told = "the application may not read files there unless it is started with"
-        click.echo(f"capstream: {told} {FILE_ROOTS}={folders}; set it for this command, too", err=True)
+        given, needed = (os.pathsep.join(map(str, paths)) for paths in (outside, (*roots, *outside)))
+        told = f"no files may be read in {given}: start the application with"
+        click.echo(
+            f"capstream: {told} {FILE_ROOTS}={shlex.quote(needed)}, and set it for this command, too",
+            err=True,
+        )
 
 
 def _stdin() -> Iterator[str]:
