@@ -38,7 +38,8 @@ LATER = frozenset({408, 425, 429})
 DENIED = frozenset({401, 403, 407, 451})
 EMPTY = frozenset({204, 205})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MAX_HEADER_BYTES = 8190  # for one line; there may be 128 of them
+MAX_HEADER_BYTES = 8190  # for one line
+MAX_HEADERS = 128
 HEADERS = {"Accept": "video/*, */*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "capstream"}
 
 
@@ -59,6 +60,7 @@ def open_session(settings: SourceSettings, resolver: AbstractResolver | None = N
         trust_env=False,
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
     )
 
 

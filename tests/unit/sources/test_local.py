@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from serve_app.errors import (
@@ -136,6 +138,27 @@ async def test_a_file_that_is_replaced_is_still_the_one_that_was_checked(tmp_pat
         path.unlink()
         path.symlink_to("/etc/passwd")
         assert got.path.read_bytes() == b"video"
+
+
+async def test_a_cancelled_fetch_lets_the_file_go(tmp_path: Path) -> None:
+    """The thread that reads it cannot be stopped, and its descriptor is closed when it ends."""
+    path = tmp_path / "a.mp4"
+    path.touch()
+    os.truncate(path, 32 * MIB)
+    task = asyncio.create_task(fetched(path.as_uri()))
+    await turns()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.get_running_loop().shutdown_default_executor()
+    await turns()
+    assert str(path) not in {file.path for file in psutil.Process().open_files()}
+
+
+async def turns() -> None:
+    """Let all that is ready run, and what that makes ready."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
