@@ -80,9 +80,9 @@ async def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
 
 async def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
     """The message names the file and nothing else of this machine."""
-    error = await refusal((tmp_path / "none.mp4").as_uri())
-    assert isinstance(error, SourceNotFoundError)
-    assert str(error) == f"{(tmp_path / 'none.mp4').as_uri()}: No such file or directory"
+    url = (tmp_path / "none.mp4").as_uri()
+    error = await refusal(url)
+    assert (type(error), str(error)) == (SourceNotFoundError, f"{url}: No such file or directory")
 
 
 @pytest.mark.parametrize("url", ["file:a.mp4", "file://[bad", "file:///a%00b", "file:///\ud800"])
@@ -94,16 +94,15 @@ async def test_a_file_url_that_is_none_is_refused(url: str) -> None:
 async def test_without_roots_no_file_may_be_read(tmp_path: Path) -> None:
     """That is the default, and it is told alike whether there is such a file or not."""
     (tmp_path / "a.mp4").write_bytes(b"video")
+    told = "no file may be read here; allowed: those below sources.file_roots"
     for path in (tmp_path / "a.mp4", tmp_path / "none.mp4", Path("/etc/passwd"), Path("/dev/zero"), tmp_path):
         error = await refusal(path.as_uri(), SourceSettings())
-        assert isinstance(error, SourceRefusedError)
-        told = "no file may be read here; allowed: those below sources.file_roots"
-        assert str(error) == f"{path.as_uri()}: {told}"
+        assert (type(error), str(error)) == (SourceRefusedError, f"{path.as_uri()}: {told}")
 
 
 @pytest.mark.parametrize(
     "name",
-    ["../secret.mp4", "%2e%2e/secret.mp4", "link.mp4", "up/secret.mp4", "../rootless/a.mp4", "a.mp4/../../x"],
+    ["../secret.mp4", "%2e%2e/secret.mp4", "link.mp4", "up/secret.mp4", "../rootless/a.mp4"],
 )
 async def test_only_files_below_the_roots_are_read(tmp_path: Path, name: str) -> None:
     """Dots, encoded or not, links to files and folders, and a folder of a like name lead nowhere."""
@@ -143,8 +142,7 @@ async def test_a_file_that_is_replaced_is_still_the_one_that_was_checked(tmp_pat
 async def test_a_cancelled_fetch_lets_the_file_go(tmp_path: Path) -> None:
     """The thread that reads it cannot be stopped, and its descriptor is closed when it ends."""
     path = tmp_path / "a.mp4"
-    path.touch()
-    os.truncate(path, 32 * MIB)
+    path.write_bytes(bytes(32 * MIB))
     task = asyncio.create_task(fetched(path.as_uri()))
     await turns()
     task.cancel()
