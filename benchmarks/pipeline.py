@@ -27,7 +27,7 @@ from consumers.broker import BrokerProcess
 from consumers.producer import Submission, submit_all
 from consumers.reader import Until, records_of
 from serve_app.app import Parts
-from serve_app.settings import DecoderSettings
+from serve_app.settings import DecoderSettings, SourceSettings
 from serve_app.video.clips import encode, square_on
 
 TITLE = "ray::ServeReplica:pipeline:"
@@ -61,7 +61,8 @@ def decode_in_a_loop(clip: Path, clips: int) -> float:
 
 def application_cpu_s(broker: BrokerProcess, clip: Path, clips: int) -> float:
     """CPU seconds of all replicas and their children for so many captions."""
-    settings = settings_of(broker, 16)
+    readable = SourceSettings(file_roots=(clip.parent,))
+    settings = settings_of(broker, 16).model_copy(update={"sources": readable})
     serve.run(application(settings, Parts(engine=IdleEngine)), name="pipeline", route_prefix=None)
     value = json.dumps({"url": clip.as_uri()}).encode()
     try:

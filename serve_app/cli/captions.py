@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from serve_app.cli.context import settings_of, video_of
+from serve_app.cli.context import own_settings_of, video_of
 from serve_app.schema import Captioned, CaptionRecord, CaptionRequest
 from serve_app.schema.violations import dotted, plain, violations
 from serve_app.settings import Settings
@@ -28,7 +28,7 @@ def caption(config_path: Path | None, source: str, *, as_json: bool, prompt: str
     except ValidationError as error:
         first = violations(error, CaptionRequest)[0]
         raise click.UsageError(f"{dotted(first.path)}: {first.sentence(plain(first.value))}") from error
-    record = asyncio.run(_captioned(settings_of(config_path), request))
+    record = asyncio.run(_captioned(own_settings_of(config_path), request))
     click.echo(record.model_dump_json(by_alias=True, indent=2) if as_json else record.caption)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from serve_app.cli.context import settings_of, video_of
+from serve_app.cli.context import own_settings_of, video_of
 from serve_app.cli.numbers import END, EVERY, FPS, NUM_FRAMES, START
 from serve_app.schema import FpsSampling, IntervalSampling, NumFramesSampling, SourceFacts
 from serve_app.settings import Settings
@@ -58,7 +58,7 @@ def frames(config_path: Path | None, /, source: str, folder: Path, **asked: floa
     choice = Choice(**asked)  # type: ignore[arg-type]  # click has converted each by its option's type
     if choice.start_s is not None and choice.end_s is not None and choice.end_s <= choice.start_s:
         raise click.UsageError(f"--end {choice.end_s:g} must be above --start {choice.start_s:g}")
-    settings = settings_of(config_path)
+    settings = own_settings_of(config_path)
     shot = Shot(
         _sampling(choice, settings), choice.start_s, choice.end_s, FixedSize(choice.width, choice.height)
     )

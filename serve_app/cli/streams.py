@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,9 @@ import click
 from serve_app.cli.context import settings_of, url_of
 from serve_app.cli.numbers import END, FPS, NUM_FRAMES, START
 from serve_app.errors import RequestInvalidError
+from serve_app.settings import Settings
+
+FILE_ROOTS = "CAPSTREAM_FILE_ROOTS"
 
 
 @click.command()
@@ -29,16 +34,34 @@ def submit(
 ) -> None:
     """Send requests to the input topic and print the id of each as the broker takes it.
 
-    A URL may be the path of a local file. With ``-`` every line of standard input is one record: a URL, a
-    JSON object or a list of chat messages.
+    A URL may be the path of a local file, if the application may read its folder. With ``-`` every line of
+    standard input is one record: a URL, a JSON object or a list of chat messages.
     """
     from consumers.producer import Submission, submit_all  # noqa: PLC0415  Kafka is needed by few commands
 
     lines = [line for url in urls for line in (_stdin() if url == "-" else [url])]
     values, ids = zip(*(_value(line, asked) for line in lines), strict=True) if lines else ((), ())
     submission = Submission(values, key.encode() if key is not None else None)
-    for index, place in submit_all(settings_of(config_path), submission):
+    settings = settings_of(config_path)
+    _warn_of_refused(lines, settings)
+    for index, place in submit_all(settings, submission):
         click.echo(ids[index] or place)
+
+
+def _warn_of_refused(lines: list[str], settings: Settings) -> None:
+    from serve_app.sources.roots import is_below  # noqa: PLC0415  needed here only
+
+    roots = settings.sources.file_roots
+    files = [Path(line).resolve() for line in lines if url_of(line) != line]
+    outside = dict.fromkeys(file.parent for file in files if not is_below(file, roots))
+    if outside:
+        # Only a warning: the application may run elsewhere, or with other settings than are found here.
+        given, needed = (os.pathsep.join(map(str, paths)) for paths in (outside, (*roots, *outside)))
+        told = f"no files may be read in {given}: start the application with"
+        click.echo(
+            f"capstream: {told} {FILE_ROOTS}={shlex.quote(needed)}, and set it for this command, too",
+            err=True,
+        )
 
 
 def _stdin() -> Iterator[str]:

@@ -25,11 +25,8 @@ from serve_app.settings.captioner import (
 from serve_app.settings.client import is_secret
 from serve_app.settings.consumer import BreakerSettings, ConsumerSettings
 from serve_app.settings.kafka import Broker, ClusterBroker, EmbeddedBroker, TopicSettings, retry_topic
-from serve_app.settings.video import (
-    DecoderSettings,
-    GeometrySettings,
-    SourceSettings,
-)
+from serve_app.settings.sources import SourceSettings
+from serve_app.settings.video import DecoderSettings, GeometrySettings
 
 __all__ = [
     "DEFAULT_ONGOING_REQUESTS",
@@ -93,10 +90,12 @@ class Settings(Closed):
 
     def anchored(self, folder: Path) -> Self:
         """The same with relative paths made absolute, for processes that work elsewhere."""
-        if self.broker.kind == "cluster":
-            return self
-        broker = self.broker.model_copy(update={"data_dir": folder.absolute() / self.broker.data_dir})
-        return self.model_copy(update={"broker": broker})
+        here = folder.absolute()
+        roots = tuple(here / root for root in self.sources.file_roots)
+        moved: dict[str, object] = {"sources": self.sources.model_copy(update={"file_roots": roots})}
+        if self.broker.kind == "embedded":
+            moved["broker"] = self.broker.model_copy(update={"data_dir": here / self.broker.data_dir})
+        return self.model_copy(update=moved)
 
     def config_hash(self) -> str:
         """Twelve hexadecimal digits over the settings that decide what a caption says."""

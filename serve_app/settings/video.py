@@ -1,26 +1,13 @@
-"""Settings of the CPU tier: sources, geometry, decoder."""
+"""Settings of frames: geometry, decoder."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from serve_app.schema import Closed, FpsSampling, Sampling, name_strategy
 from serve_app.schema.numbers import Number, Whole
-
-
-class SourceSettings(Closed):
-    """How videos are fetched."""
-
-    schemes: tuple[Literal["http", "https", "file", "data"], ...] = Field(
-        default=("http", "https", "file", "data"), min_length=1, description="Allowed URL schemes."
-    )
-    max_mib: Number = Field(default=2048, gt=0, le=1_048_576, description="Largest video in MiB.")
-    connect_timeout_s: Number = Field(default=10, gt=0, le=300, description="To open a connection.")
-    idle_timeout_s: Number = Field(default=20, gt=0, le=300, description="Between two pieces of the body.")
-    total_timeout_s: Number = Field(default=300, gt=0, le=86_400, description="For one whole fetch.")
-    max_redirects: Whole = Field(default=5, ge=0, le=20, description="Redirects followed.")
 
 
 class GeometrySettings(Closed):

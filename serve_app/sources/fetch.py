@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from serve_app.errors import SourceRefusedError
 from serve_app.settings import SourceSettings
@@ -19,8 +20,9 @@ Fetch = Callable[[str], AbstractAsyncContextManager[Fetched]]
 class Fetcher:
     """Fetches for one process; its HTTP session is opened by the first use, on the loop that uses it."""
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: SourceSettings, resolver: AbstractResolver | None = None) -> None:
         self._settings = settings
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
         self._schemes: dict[str, Fetch] = {
             "http": self._http,
@@ -43,7 +45,7 @@ class Fetcher:
 
     def _http(self, url: str) -> AbstractAsyncContextManager[Fetched]:
         if self._session is None:
-            self._session = open_session(self._settings)
+            self._session = open_session(self._settings, self._resolver)
         return fetch_http(url, self._settings, self._session)
 
     async def close(self) -> None:

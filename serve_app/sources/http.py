@@ -1,18 +1,20 @@
 """``http`` and ``https``: streamed to a bounded file, redirects followed by hand.
 
-Each redirect is a new request of ours, so that its scheme can be checked and credentials stay with the
-host that they were meant for.
+Each redirect is a new request of ours, so that its scheme and its host can be checked, and credentials stay
+with the host that they were meant for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from serve_app.errors import (
@@ -23,31 +25,42 @@ from serve_app.errors import (
     SourceUnavailableError,
 )
 from serve_app.settings import SourceSettings
+from serve_app.sources.connector import guarded_connector
 from serve_app.sources.fetched import Fetched
+from serve_app.sources.guard import Guard, HostRefusedError
 from serve_app.sources.redaction import redact_url
 from serve_app.sources.spool import MIB, Spool
+
+log = logging.getLogger("ray.serve")
 
 PIECE_BYTES = 256 * 1024
 LATER = frozenset({408, 425, 429})
 DENIED = frozenset({401, 403, 407, 451})
 EMPTY = frozenset({204, 205})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAX_HEADER_BYTES = 8190  # for one line
+MAX_HEADERS = 128
 HEADERS = {"Accept": "video/*, */*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "capstream"}
 
 
-def open_session(settings: SourceSettings) -> aiohttp.ClientSession:
-    """The session that all requests of one process share; the connector decides which address is used."""
+def open_session(settings: SourceSettings, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
+    """The session that all requests of one process share; its connector knows allowed addresses only."""
     timeout = aiohttp.ClientTimeout(
         total=settings.total_timeout_s,
         sock_connect=settings.connect_timeout_s,
         sock_read=settings.idle_timeout_s,
     )
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=guarded_connector(Guard.of(settings), resolver),
         timeout=timeout,
         headers=HEADERS,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
+        # A proxy would look names up by itself, and be asked in place of the checked address.
+        trust_env=False,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
     )
 
 
@@ -84,10 +97,10 @@ def _parsed(url: str, shown: str) -> URL:
 
 
 async def _follow(url: URL, settings: SourceSettings, session: aiohttp.ClientSession, spool: Spool) -> None:
+    guard = Guard.of(settings)
     seen = 0
     while True:
-        bare, headers = url.with_user(None), _credentials(url)
-        async with session.get(bare, headers=headers, allow_redirects=False) as response:
+        async with _asked(url, guard, session) as response:
             if response.status not in REDIRECTS:
                 await _take(response, spool)
                 return
@@ -100,6 +113,26 @@ async def _follow(url: URL, settings: SourceSettings, session: aiohttp.ClientSes
                 f"{redact_url(str(url))}: more redirects than {settings.max_redirects}, the most allowed"
             )
         url = _next(url, target, settings)
+
+
+@asynccontextmanager
+async def _asked(
+    url: URL, guard: Guard, session: aiohttp.ClientSession
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    shown = redact_url(str(url))
+    try:
+        # aiohttp asks no resolver for an address that stands in the URL.
+        guard.check_host(url.raw_host or "")
+        bare, headers = url.with_user(None), _credentials(url)
+        async with session.get(bare, headers=headers, allow_redirects=False) as response:
+            yield response
+    except HostRefusedError as error:
+        # Which address a name has within our network is for our eyes only.
+        log.warning("%s is refused: %s", shown, error)
+        raise SourceRefusedError(
+            f"{shown}: the host is not allowed: not a public address, nor one of sources.allow_networks or "
+            "sources.allow_hosts"
+        ) from None
 
 
 def _credentials(url: URL) -> dict[str, str]:
@@ -122,12 +155,9 @@ def _next(url: URL, target: str, settings: SourceSettings) -> URL:
         )
     if not there.host:
         raise SourceRefusedError(f"{redact_url(str(url))}: redirected to a URL without a host")
-    same = there.origin() == url.origin()
-    return (
-        there.with_user(url.user).with_password(url.password)
-        if same and url.user and not there.user
-        else there
-    )
+    if there.origin() != url.origin():
+        return there.with_user(None)
+    return there if there.user or not url.user else there.with_user(url.user).with_password(url.password)
 
 
 async def _take(response: aiohttp.ClientResponse, spool: Spool) -> None:

@@ -26,7 +26,8 @@ from serve_app.schema import SourceFacts
 from serve_app.settings import SourceSettings
 from serve_app.sources.fetched import Fetched
 from serve_app.sources.redaction import redact_url
-from serve_app.sources.spool import MIB, Spool
+from serve_app.sources.roots import require_below
+from serve_app.sources.spool import MIB, OWN_FILES, Spool
 
 LOCAL_HOSTS = ("", "localhost")
 PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT})
@@ -34,11 +35,28 @@ PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.
 
 @asynccontextmanager
 async def fetch_file(url: str, settings: SourceSettings) -> AsyncIterator[Fetched]:
-    """Use a regular file where it lies; it is read once here, for its hash."""
+    """Use a regular file where it lies, below an allowed root; it is read once here, for its hash."""
     shown = redact_url(url)
     path = _path(url, shown)
-    facts = await asyncio.to_thread(_facts, path, shown, int(settings.max_mib * MIB))
-    yield Fetched(path, facts)
+    found = asyncio.create_task(
+        asyncio.to_thread(_found, path, shown, settings.file_roots, int(settings.max_mib * MIB))
+    )
+    try:
+        # The thread cannot be stopped: who is cancelled must not close the file that it reads.
+        opened, facts = await asyncio.shield(found)
+    except asyncio.CancelledError:
+        found.add_done_callback(_let_go)
+        raise
+    try:
+        # The very file that was checked, whatever its name leads to by now.
+        yield Fetched(OWN_FILES / str(opened) if OWN_FILES.is_dir() else path, facts)
+    finally:
+        os.close(opened)
+
+
+def _let_go(found: asyncio.Task[tuple[int, SourceFacts]]) -> None:
+    if not found.cancelled() and found.exception() is None:
+        os.close(found.result()[0])
 
 
 def _path(url: str, shown: str) -> Path:
@@ -57,14 +75,21 @@ def _path(url: str, shown: str) -> Path:
     return path
 
 
-def _facts(path: Path, shown: str, max_bytes: int) -> SourceFacts:
+def _found(path: Path, shown: str, roots: tuple[Path, ...], max_bytes: int) -> tuple[int, SourceFacts]:
     try:
+        real = Path(os.path.realpath(path))
+        # Before the file is touched: whether there is one outside is nobody's business.
+        require_below(real, roots, shown)
         # Without NONBLOCK, opening a FIFO would wait for its writer.
-        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        opened = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
-            return _hashed(opened, shown, max_bytes)
-        finally:
+            if OWN_FILES.is_dir():
+                # A folder on the way may have become a link meanwhile.
+                require_below((OWN_FILES / str(opened)).readlink(), roots, shown)
+            return opened, _hashed(opened, shown, max_bytes)
+        except BaseException:
             os.close(opened)
+            raise
     except OSError as error:
         raise _unopened(error, shown) from error
     except ValueError as error:

@@ -62,6 +62,7 @@ def document_for(servers: str, http_port: int, delivery: Delivery) -> dict[str, 
         "retry_delays_s": [1, 3],
         "session_timeout_s": 6,
     }
+    args["sources"] = {"allow_networks": ["127.0.0.0/8"]}
     for deployment in application["deployments"]:
         deployment["num_replicas"] = REPLICAS[deployment["name"]]
         deployment["ray_actor_options"] = {"num_cpus": 0}

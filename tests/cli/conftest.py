@@ -17,7 +17,8 @@ from tests.clips import write_clip
 def capstream(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Runs a command in an empty folder, where no configuration is found."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CAPSTREAM_CONFIG", raising=False)
+    for name in ("CONFIG", "ALLOW_NETWORKS", "ALLOW_HOSTS", "FILE_ROOTS"):
+        monkeypatch.delenv(f"CAPSTREAM_{name}", raising=False)
 
     def run(*arguments: object) -> Ran:
         with pytest.raises(SystemExit) as ended:

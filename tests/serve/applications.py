@@ -114,7 +114,12 @@ def config_for(kafka: Kafka, folder: Path, **overrides: dict[str, Any]) -> dict[
             "retry_max_s": 0.5,
             **overrides.pop("consumer", {}),
         },
-        "sources": {"idle_timeout_s": 5, **overrides.pop("sources", {})},
+        "sources": {
+            "idle_timeout_s": 5,
+            "allow_networks": ["127.0.0.0/8"],
+            "file_roots": [str(folder)],
+            **overrides.pop("sources", {}),
+        },
         **overrides,
     }
     application["deployments"] = [

@@ -57,6 +57,7 @@ class ServeRun:
         return kept | {
             "CAPSTREAM_KAFKA_PORT": str(self.kafka_port),
             "CAPSTREAM_DATA_DIR": str(self.folder / "data"),
+            "CAPSTREAM_FILE_ROOTS": str(self.folder),
             "RAY_TMPDIR": str(self.folder),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_SERVE_LOG_TO_STDERR": "1",

@@ -63,7 +63,7 @@ def captioned(run: ServeRun) -> list[str]:
 
 async def test_a_shell_is_all_that_is_needed(served: ServeRun) -> None:
     """Files and lines go in by ``submit``, captions and dead letters come out by ``tail``."""
-    bad = json.dumps({"id": "bad", "url": "file:///none.mp4"})
+    bad = json.dumps({"id": "bad", "url": (served.folder / "none.mp4").as_uri()})
     sent = [served.capstream("submit", CLIP), served.capstream("submit", "-", stdin=f"{bad}\n")]
     assert [(one.returncode, one.stderr) for one in sent] == [(0, ""), (0, "")]
     served.sent.append(sent[0].stdout.strip())

@@ -24,6 +24,8 @@ PURE = (
     "consumers.flow",
     "consumers.records",
     "consumers.transport",
+    "serve_app.sources.addresses",
+    "serve_app.sources.guard",
     "serve_app.video.sampling",
     "serve_app.video.plan",
     "serve_app.video.geometry",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
-import hashlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -24,13 +22,8 @@ from serve_app.errors import (
     SourceTooLargeError,
     SourceUnavailableError,
 )
-from serve_app.settings import SourceSettings
 from serve_app.sources.fetch import Fetcher
-
-BODY = bytes(range(256)) * 4096
-SHORT = SourceSettings(max_mib=2, connect_timeout_s=2, idle_timeout_s=0.2, total_timeout_s=5, max_redirects=2)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+from tests.unit.sources.servers import BODY, SHORT, fetched, refusal, serving, speaking, whole
 
 
 @pytest.fixture(autouse=True)
@@ -38,58 +31,6 @@ def spools() -> Iterator[None]:
     """Whatever a test does, no temporary file is left open; closing is what deletes them."""
     yield
     assert [file.path for file in psutil.Process().open_files() if "/capstream-" in file.path] == []
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """Give the base URL of a server that answers every request with one function."""
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def speaking(talk: Raw) -> AsyncIterator[str]:
-    """Give the base URL of a server that writes its bytes by hand."""
-
-    async def ended(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        try:
-            await talk(reader, writer)
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(ended, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-async def fetched(url: str, settings: SourceSettings = SHORT) -> bytes:
-    fetcher = Fetcher(settings)
-    try:
-        async with fetcher.fetch(url) as got:
-            found = got.path.read_bytes()
-            assert (got.facts.sha256, got.facts.bytes) == (hashlib.sha256(found).hexdigest(), len(found))
-        assert not got.path.exists()
-        return found
-    finally:
-        await fetcher.close()
-
-
-async def refusal(url: str, settings: SourceSettings = SHORT) -> RecordError:
-    with pytest.raises(RecordError) as caught:
-        await fetched(url, settings)
-    return caught.value
-
-
-async def whole(_request: web.Request) -> web.StreamResponse:
-    return web.Response(body=BODY)
 
 
 async def test_a_video_is_streamed_to_a_file_of_its_own() -> None:
@@ -311,7 +252,7 @@ async def test_a_cancelled_fetch_leaves_nothing() -> None:
         closed.set()
 
     async with speaking(stall) as base:
-        task = asyncio.create_task(fetched(f"{base}/a.mp4", SourceSettings()))
+        task = asyncio.create_task(fetched(f"{base}/a.mp4", SHORT.model_copy(update={"idle_timeout_s": 20})))
         await began.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

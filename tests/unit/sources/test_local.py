@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from serve_app.errors import (
@@ -25,11 +27,12 @@ from serve_app.settings import SourceSettings
 from serve_app.sources.fetch import Fetcher
 
 MIB = 1024 * 1024
+ANYWHERE = SourceSettings(file_roots=(Path("/"),))
 
 
 async def fetched(url: str, settings: SourceSettings | None = None) -> bytes:
     """The bytes that a URL gives, checked against the facts about them."""
-    async with Fetcher(settings or SourceSettings()).fetch(url) as got:
+    async with Fetcher(settings or ANYWHERE).fetch(url) as got:
         found = got.path.read_bytes()
         assert (got.facts.sha256, got.facts.bytes) == (hashlib.sha256(found).hexdigest(), len(found))
     return found
@@ -49,8 +52,8 @@ async def test_a_file_is_used_where_it_lies(tmp_path: Path, name: bytes) -> None
     """The file itself is handed out, whatever its name, and is still there afterwards."""
     path = tmp_path / os.fsdecode(name)
     path.write_bytes(b"video")
-    async with Fetcher(SourceSettings()).fetch(path.as_uri()) as got:
-        assert got.path == path
+    async with Fetcher(ANYWHERE).fetch(path.as_uri()) as got:
+        assert got.path.samefile(path)
         assert got.facts.bytes == 5
     assert path.read_bytes() == b"video"
 
@@ -77,9 +80,9 @@ async def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
 
 async def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
     """The message names the file and nothing else of this machine."""
-    error = await refusal((tmp_path / "none.mp4").as_uri())
-    assert isinstance(error, SourceNotFoundError)
-    assert str(error) == f"{(tmp_path / 'none.mp4').as_uri()}: No such file or directory"
+    url = (tmp_path / "none.mp4").as_uri()
+    error = await refusal(url)
+    assert (type(error), str(error)) == (SourceNotFoundError, f"{url}: No such file or directory")
 
 
 @pytest.mark.parametrize("url", ["file:a.mp4", "file://[bad", "file:///a%00b", "file:///\ud800"])
@@ -88,12 +91,80 @@ async def test_a_file_url_that_is_none_is_refused(url: str) -> None:
     assert isinstance(await refusal(url), SourceRefusedError)
 
 
+async def test_without_roots_no_file_may_be_read(tmp_path: Path) -> None:
+    """That is the default, and it is told alike whether there is such a file or not."""
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    told = "no file may be read here; allowed: those below sources.file_roots"
+    for path in (tmp_path / "a.mp4", tmp_path / "none.mp4", Path("/etc/passwd"), Path("/dev/zero"), tmp_path):
+        error = await refusal(path.as_uri(), SourceSettings())
+        assert (type(error), str(error)) == (SourceRefusedError, f"{path.as_uri()}: {told}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.mp4", "%2e%2e/secret.mp4", "link.mp4", "up/secret.mp4", "../rootless/a.mp4"],
+)
+async def test_only_files_below_the_roots_are_read(tmp_path: Path, name: str) -> None:
+    """Dots, encoded or not, links to files and folders, and a folder of a like name lead nowhere."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "rootless").mkdir()
+    for path in (root / "a.mp4", tmp_path / "secret.mp4", tmp_path / "rootless" / "a.mp4"):
+        path.write_bytes(b"video")
+    (root / "link.mp4").symlink_to(tmp_path / "secret.mp4")
+    (root / "up").symlink_to(tmp_path)
+    settings = SourceSettings(file_roots=(tmp_path / "none", root))
+    assert await fetched((root / "a.mp4").as_uri(), settings) == b"video"
+    assert isinstance(await refusal(f"{root.as_uri()}/{name}", settings), SourceRefusedError)
+
+
+async def test_roots_may_be_links_and_links_may_stay_within(tmp_path: Path) -> None:
+    """What counts is where a file lies, by the names that the file system itself gives."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.mp4").write_bytes(b"video")
+    (tmp_path / "real" / "b.mp4").symlink_to("a.mp4")
+    (tmp_path / "root").symlink_to("real")
+    settings = SourceSettings(file_roots=(tmp_path / "root",))
+    for path in (tmp_path / "root" / "a.mp4", tmp_path / "root" / "b.mp4", tmp_path / "real" / "a.mp4"):
+        assert await fetched(path.as_uri(), settings) == b"video"
+
+
+async def test_a_file_that_is_replaced_is_still_the_one_that_was_checked(tmp_path: Path) -> None:
+    """A link that takes its name during the fetch is not followed."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"video")
+    async with Fetcher(ANYWHERE).fetch(path.as_uri()) as got:
+        path.unlink()
+        path.symlink_to("/etc/passwd")
+        assert got.path.read_bytes() == b"video"
+
+
+async def test_a_cancelled_fetch_lets_the_file_go(tmp_path: Path) -> None:
+    """The thread that reads it cannot be stopped, and its descriptor is closed when it ends."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(bytes(32 * MIB))
+    task = asyncio.create_task(fetched(path.as_uri()))
+    await turns()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.get_running_loop().shutdown_default_executor()
+    await turns()
+    assert str(path) not in {file.path for file in psutil.Process().open_files()}
+
+
+async def turns() -> None:
+    """Let all that is ready run, and what that makes ready."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 async def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     """Its size decides, and the message says both sizes."""
     path = tmp_path / "a.mp4"
     path.touch()
     os.truncate(path, 3 * MIB)
-    error = await refusal(path.as_uri(), SourceSettings(max_mib=2))
+    error = await refusal(path.as_uri(), SourceSettings(max_mib=2, file_roots=(tmp_path,)))
     assert isinstance(error, SourceTooLargeError)
     assert "3.0 MiB, allowed are 2 MiB" in str(error)
 
