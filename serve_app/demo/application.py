@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from serve_app.errors import CapstreamError
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONFIG = ROOT / "configs" / "serve.yaml"
 STOP_TIMEOUT_S = 40.0
+GONE_TIMEOUT_S = 10.0
 # What Serve prints when it has given up; it goes on running all the same.
 GIVEN_UP = ("Failed to update the deployments", "Exception importing application")
 DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\(.*? pid=\d+\) ")
@@ -66,9 +68,8 @@ class Application:
             self._process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_TIMEOUT_S)
-        _, left = psutil.wait_procs(family, timeout=10)
         names = []
-        for process in left:
+        for process in _left_after(family, GONE_TIMEOUT_S):
             with contextlib.suppress(psutil.NoSuchProcess):
                 names.append(f"{process.name()} ({process.pid})")
                 process.kill()
@@ -80,6 +81,23 @@ class Application:
             return [*own.children(recursive=True), own]
         except psutil.NoSuchProcess:
             return []
+
+
+def _left_after(family: list[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    # psutil.wait_procs would also wait until somebody reaps those that have ended.
+    deadline = time.monotonic() + timeout_s
+    left = [process for process in family if _runs(process)]
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left = [process for process in left if _runs(process)]
+    return left
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def reason_in(log: str) -> str:
