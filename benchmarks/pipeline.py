@@ -28,7 +28,7 @@ from consumers.producer import Submission, submit_all
 from consumers.reader import Until, records_of
 from serve_app.app import Parts
 from serve_app.settings import DecoderSettings, SourceSettings
-from serve_app.video.clips import encode, square_on
+from serve_app.video.clips import Coding, encode, square_on
 
 TITLE = "ray::ServeReplica:pipeline:"
 WARM_UP = 4
@@ -36,7 +36,7 @@ WARM_UP = 4
 
 def write_clip(folder: Path) -> Path:
     """Ten seconds of 720p at 30 frames per second."""
-    return encode(folder / "clip.mp4", square_on((60, 90, 40), (230, 220, 90)), 300, (1280, 720), 30)
+    return encode(folder / "clip.mp4", square_on((60, 90, 40), (230, 220, 90)), 300, (1280, 720), Coding(fps=30))
 
 
 def bare_cpu_s(clip: Path, clips: int) -> float:
