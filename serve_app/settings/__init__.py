@@ -28,6 +28,7 @@ from serve_app.settings.kafka import Broker, ClusterBroker, EmbeddedBroker, Topi
 from serve_app.settings.video import (
     DecoderSettings,
     GeometrySettings,
+    LimitSettings,
     SourceSettings,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "DecoderSettings",
     "EmbeddedBroker",
     "GeometrySettings",
+    "LimitSettings",
     "Settings",
     "SourceSettings",
     "TopicSettings",
