@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 MAX_DESCRIPTORS = 16
+# This process's CPUCLOCK_PROF, which RLIMIT_CPU goes by: it counts ticks, and drifts from process_time().
+TICKED = -8
 ASSUMED_BYTES = 512 * MIB  # the address space of an idle child where the kernel does not tell it
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 # One thread is all that a child may have: libraries must not start more at their import.
@@ -64,9 +66,13 @@ def told(missing: Missing) -> Contained:
 
 
 def allow_processor(seconds: float) -> None:
-    """Give this process so many seconds of processor time from now; then the kernel ends it (SIGXCPU)."""
+    """Give this process so many seconds of processor time from now; then the kernel ends it (SIGXCPU).
+
+    The kernel takes whole seconds, which are rounded up here.
+    """
+    used = time.clock_gettime(TICKED) if sys.platform == "linux" else time.process_time()
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = int(time.process_time() + seconds) + 1
+    soft = int(used + seconds) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard < 0 else min(soft, hard), hard))
 
 

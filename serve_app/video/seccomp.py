@@ -145,7 +145,8 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def _when(number: int, verdict: int) -> list[Instruction]:
+def when(number: int, verdict: int) -> list[Instruction]:
+    """Answer so if what was loaded last is this number, else go on."""
     return [(IS, 0, 1, number), (RETURN, 0, 0, verdict)]
 
 
@@ -160,26 +161,30 @@ def program(machine: str, pid: int) -> list[Instruction]:
         (LOAD, 0, 0, NUMBER_AT),
         (AT_LEAST, 0, 1, X32_BIT),
         (RETURN, 0, 0, KILL),
-        *_when(CLONE3, ERRNO | errno.ENOSYS),
+        *when(CLONE3, ERRNO | errno.ENOSYS),
     ]
     for number in numbers:
-        lines += _when(number, ERRNO | errno.EPERM) if number is not None else []
+        lines += when(number, ERRNO | errno.EPERM) if number is not None else []
     return [
         *lines,
         (IS, 1, 0, TGKILL[machine]),
         (RETURN, 0, 0, ALLOW),
         (LOAD, 0, 0, FIRST_ARGUMENT_AT),
-        *_when(pid, ALLOW),
+        *when(pid, ALLOW),
         (RETURN, 0, 0, ERRNO | errno.EPERM),
     ]
 
 
-def restrict() -> None:
-    """Put the filter over all threads for good; ``OSError`` where the kernel or the machine has none."""
-    machine = platform.machine()
-    if machine not in AUDIT_ARCH:
-        raise OSError(errno.ENOSYS, f"no filter for {machine}")
-    lines = program(machine, os.getpid())
+def install(machine: str, lines: list[Instruction]) -> None:
+    """Put a filter over all threads for good; ``OSError`` where the kernel has none."""
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))
     described = _Program(len(lines), ctypes.addressof(code))
     call(SECCOMP[machine], SET_MODE_FILTER, ALL_THREADS, ctypes.byref(described))
+
+
+def restrict() -> None:
+    """Forbid this process what is listed above; ``OSError`` where that is not possible."""
+    machine = platform.machine()
+    if machine not in AUDIT_ARCH:
+        raise OSError(errno.ENOSYS, f"no filter for {machine}")
+    install(machine, program(machine, os.getpid()))
