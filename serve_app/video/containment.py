@@ -115,7 +115,7 @@ def _enter_empty_directory() -> None:
 def _limit_memory(mib: float, max_frames_bytes: int) -> None:
     """Limit the address space to what is taken now and ``mib`` more."""
     try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        pages = int(Path("/proc/self/statm").read_bytes().split()[0])
         taken = pages * resource.getpagesize()
     except OSError:
         taken = ASSUMED_BYTES + max_frames_bytes
