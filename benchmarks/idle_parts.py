@@ -11,6 +11,7 @@ from serve_app.engines.protocol import Generation, Outcome, Prompt
 from serve_app.preparation import Facts, Prepared
 from serve_app.schema import CaptionRequest, FrameFacts, SourceFacts, VideoFacts
 from serve_app.settings import BaselineSettings, Settings
+from serve_app.video.job import Contained
 
 FRAMES = np.zeros((2, 28, 28, 3), dtype=np.uint8)
 FACTS = Facts(
@@ -33,6 +34,11 @@ class IdlePreparation:
 
     async def start(self) -> None:
         """Nothing to start."""
+
+    @property
+    def contained(self) -> Contained:
+        """There is no process to contain."""
+        return Contained(in_force=(), missing={})
 
     @asynccontextmanager
     async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared]:

@@ -36,7 +36,9 @@ WARM_UP = 4
 
 def write_clip(folder: Path) -> Path:
     """Ten seconds of 720p at 30 frames per second."""
-    return encode(folder / "clip.mp4", square_on((60, 90, 40), (230, 220, 90)), 300, (1280, 720), Coding(fps=30))
+    return encode(
+        folder / "clip.mp4", square_on((60, 90, 40), (230, 220, 90)), 300, (1280, 720), Coding(fps=30)
+    )
 
 
 def bare_cpu_s(clip: Path, clips: int) -> float:

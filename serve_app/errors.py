@@ -9,6 +9,7 @@
     │   ├── SourceUnavailableError    fetch    connection lost, time-out, HTTP 408/425/429/5xx
     │   ├── DecoderDiedError          decode   the child process died under the video
     │   ├── DecodeTimeoutError        decode   the child overstayed and was killed
+    │   ├── DecodeMemoryError         decode   the child reached its limit of memory
     │   ├── EngineUnavailableError    caption  the engine died, timed out or refused for load
     │   ├── WorkerLostError           dispatch a replica died or could not be reached
     │   ├── OverloadedError           dispatch every replica is full
@@ -21,7 +22,7 @@
         ├── SourceEmptyError          fetch    there are no bytes: empty file or body, HTTP 204/205
         ├── SourceTooLargeError       fetch    more bytes than allowed
         ├── VideoUnreadableError      decode   not a video, no video stream, damaged
-        ├── VideoRefusedError         decode   beyond a limit: pixels, packets, bytes, aspect ratio
+        ├── VideoRefusedError         decode   beyond a limit: pixels, packets, length, bytes, aspect ratio
         ├── NoFramesError             decode   nothing to show in the asked range
         ├── EngineRejectedError       caption  the engine will never take this input
         ├── ProcessKilledError        dispatch consumer after consumer died while it worked on the record
@@ -84,6 +85,12 @@ class DecoderDiedError(TransientError):
 
 class DecodeTimeoutError(TransientError):
     """The child process overstayed its time and was killed."""
+
+    stage = "decode"
+
+
+class DecodeMemoryError(TransientError):
+    """The child process reached its limit of memory; a fresh one may have more to spare."""
 
     stage = "decode"
 

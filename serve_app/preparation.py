@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,12 +12,13 @@ import numpy as np
 
 from serve_app.schema import CaptionRequest, FrameFacts, SourceFacts, VideoFacts
 from serve_app.settings import Settings
+from serve_app.settings.video import EVERY_GUARD
 from serve_app.sources.fetch import Fetcher
 from serve_app.video.frames import Frames
-from serve_app.video.job import DecodeJob, Shot
+from serve_app.video.job import Contained, DecodeJob, Shot
 from serve_app.video.sandbox import Sandbox
 
-MIB = 1024 * 1024
+log = logging.getLogger("ray.serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,20 @@ class Preparation:
         decoder = settings.decoder
         self._settings = decoder
         self._fetcher = Fetcher(settings.sources)
-        self._sandbox = Sandbox(
-            children=decoder.children,
-            timeout_s=decoder.timeout_s,
-            max_frames_bytes=int(decoder.max_frames_mib * MIB),
-        )
+        self._sandbox = Sandbox.of(decoder)
 
     async def start(self) -> None:
         """Start the children ahead, so that no video waits for one."""
         await self._sandbox.start()
+        contained = self._sandbox.contained
+        log.info("these stand around a decoding process: %s", ", ".join(contained.in_force))
+        if lacks := contained.lacks(EVERY_GUARD):
+            log.warning("these are missing around a decoding process: %s", lacks)
+
+    @property
+    def contained(self) -> Contained:
+        """What stands around the decoding processes."""
+        return self._sandbox.contained
 
     @asynccontextmanager
     async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared]:

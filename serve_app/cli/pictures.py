@@ -20,7 +20,6 @@ from serve_app.settings import Settings
 if TYPE_CHECKING:
     from serve_app.video.job import Decoded, Shot
 
-MIB = 1024 * 1024
 STRATEGIES = {"fps": "--fps", "num_frames": "--num-frames", "every_s": "--every"}
 
 
@@ -96,11 +95,7 @@ async def _write(settings: Settings, url: str, shot: Shot, folder: Path) -> int:
     from serve_app.video.sandbox import Sandbox  # noqa: PLC0415
 
     fetcher = Fetcher(settings.sources)
-    sandbox = Sandbox(
-        children=1,
-        timeout_s=settings.decoder.timeout_s,
-        max_frames_bytes=int(settings.decoder.max_frames_mib * MIB),
-    )
+    sandbox = Sandbox.of(settings.decoder.model_copy(update={"children": 1}))
     try:
         await sandbox.start()
         async with fetcher.fetch(url) as fetched, sandbox.decode(DecodeJob(fetched.path, shot)) as decoded:

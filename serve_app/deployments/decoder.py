@@ -22,6 +22,7 @@ from serve_app.result import Place, Said, captioned
 from serve_app.schema import Captioned, CaptionRequest
 from serve_app.settings import Settings
 from serve_app.tasks.table import task_named
+from serve_app.video.job import Contained
 
 BY_REFERENCE_BYTES = 256 * 1024  # below, a copy in the message costs less than an object in the store
 
@@ -31,6 +32,10 @@ class Prepare(Protocol):
 
     async def start(self) -> None:
         """Get ready."""
+
+    @property
+    def contained(self) -> Contained:
+        """What stands around the decoding processes."""
 
     def open(self, request: CaptionRequest) -> AbstractAsyncContextManager[Prepared]:
         """Fetch and decode."""
@@ -72,6 +77,10 @@ class Decoder:
         if isinstance(said, Failure):
             return said
         return captioned(facts, said, task.name, time.monotonic() - began, self._place)
+
+    async def status(self) -> dict[str, object]:
+        """State of this replica, as :class:`serve_app.deployments.ingress.DecoderStatus` shows it."""
+        return {"replica": self._place.worker, **self._prepare.contained.model_dump(mode="json")}
 
     async def check_health(self) -> None:
         """Children are replaced as they die, so a replica that answers is a healthy one."""

@@ -4,6 +4,7 @@ Serve pickles the routes where the class is decorated: whatever they use stands 
 are not postponed, since names that only annotations use would be lost.
 """
 
+import asyncio
 import uuid
 from typing import Any, Literal, assert_never
 
@@ -11,6 +12,8 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.deployments.calls import answer
@@ -19,8 +22,10 @@ from serve_app.errors import Failure, OverloadedError, RequestInvalidError
 from serve_app.schema import Captioned, CaptionRecord, Closed
 from serve_app.schema.values import parse
 from serve_app.settings import Settings
+from serve_app.video.job import Contained
 
 STATUS_TIMEOUT_S = 10.0
+DECODERS_TIMEOUT_S = 2.0
 RETRY_AFTER_S = 5
 
 api = Api(
@@ -60,14 +65,21 @@ class ConsumerStatus(Closed):
     )
 
 
+class DecoderStatus(Contained):
+    """One decoder replica: what stands between its decoding processes and the machine."""
+
+    replica: str
+
+
 class Status(Closed):
-    """All consumer replicas, and their sums."""
+    """All replicas of consumer and decoder, and the sums of the consumers."""
 
     in_flight: int = Field(ge=0)
     undone: int | None = Field(ge=0, description="null while the broker does not say it of all partitions.")
     watermarks: dict[str, int]
     undone_by_partition: dict[str, int]
     consumers: list[ConsumerStatus]
+    decoders: list[DecoderStatus] = Field(description="Those that answer within two seconds.")
 
 
 def _problem(failure: Failure) -> JSONResponse:
@@ -129,7 +141,8 @@ class Ingress:
 
     @api.get("/v1/status")
     async def status(self) -> Status:
-        """Return what is in flight, the watermarks and the undone records, of all consumer replicas."""
+        """Return what is in flight, the watermarks, the undone records, and how decoding is contained."""
+        asked = asyncio.create_task(self._decoders())
         found = await self._consumer.broadcast("status").results_async(timeout_s=STATUS_TIMEOUT_S)
         consumers = [ConsumerStatus.model_validate(one) for one in found]
         undone = {place: n for one in consumers for place, n in one.undone.items()}
@@ -140,4 +153,14 @@ class Ingress:
             watermarks=watermarks,
             undone_by_partition=undone,
             consumers=consumers,
+            decoders=await asked,
         )
+
+    async def _decoders(self) -> list[DecoderStatus]:
+        # A replica may be down or have its hands full, which is no reason to keep the rest back.
+        try:
+            async with asyncio.timeout(DECODERS_TIMEOUT_S):
+                found = await self._decoder.broadcast("status").results_async(return_exceptions=True)
+        except (TimeoutError, RayError, RayServeException):
+            return []
+        return [DecoderStatus.model_validate(one) for one in found if not isinstance(one, BaseException)]

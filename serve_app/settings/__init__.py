@@ -26,7 +26,7 @@ from serve_app.settings.client import is_secret
 from serve_app.settings.consumer import BreakerSettings, ConsumerSettings
 from serve_app.settings.kafka import Broker, ClusterBroker, EmbeddedBroker, TopicSettings, retry_topic
 from serve_app.settings.sources import SourceSettings
-from serve_app.settings.video import DecoderSettings, GeometrySettings
+from serve_app.settings.video import DecoderSettings, GeometrySettings, LimitSettings
 
 __all__ = [
     "DEFAULT_ONGOING_REQUESTS",
@@ -40,6 +40,7 @@ __all__ = [
     "DecoderSettings",
     "EmbeddedBroker",
     "GeometrySettings",
+    "LimitSettings",
     "Settings",
     "SourceSettings",
     "TopicSettings",

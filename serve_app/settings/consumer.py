@@ -17,6 +17,7 @@ COUNTED_ERRORS = frozenset(
 ABANDONED_S = 30.0
 """Beside its time-out, until an abandoned transaction is over: brokers look for such ones every 10 s."""
 ATTEMPTS_BY_CLASS = {
+    "DecodeMemoryError": 2,
     "DecodeTimeoutError": 2,
     "DecoderDiedError": 2,
     "InternalError": 3,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -30,6 +30,43 @@ class GeometrySettings(Closed):
         return self
 
 
+Guard = Literal[
+    "clean_environment",
+    "empty_directory",
+    "memory_limit",
+    "file_limits",
+    "process_limit",
+    "no_capabilities",
+    "no_new_privileges",
+    "landlock_files",
+    "landlock_tcp",
+    "landlock_signals",
+    "seccomp",
+    "network_namespace",
+]
+"""What stands between a decoding process and the machine; docs/operations.md says what each does."""
+EVERY_GUARD: frozenset[Guard] = frozenset(get_args(Guard))
+
+
+class LimitSettings(Closed):
+    """What one video may ask of the process that decodes it."""
+
+    memory_mib: Number = Field(
+        default=2048, ge=64, le=1_048_576, description="Beside the frames and what the idle process takes."
+    )
+    processor_s: Number = Field(default=120, gt=0, le=86_400, description="Processor time of one request.")
+    picture_pixels: Whole = Field(
+        default=8192 * 8192, ge=1, le=264_000_000, description="Pixels of one picture as it is stored."
+    )
+    packets: Whole = Field(
+        default=4_000_000,
+        ge=1,
+        le=100_000_000,
+        description="Packets of the stream, mostly one a frame.",
+    )
+    duration_s: Number = Field(default=86_400, gt=0, le=10**7, description="Length of the video.")
+
+
 class DecoderSettings(Closed):
     """How frames are chosen and decoded."""
 
@@ -40,3 +77,17 @@ class DecoderSettings(Closed):
     children: Whole = Field(default=1, ge=1, le=64, description="Decoding processes per replica.")
     timeout_s: Number = Field(default=120, gt=0, le=86_400, description="Then the child is killed.")
     max_frames_mib: Number = Field(default=1024, gt=0, le=65_536, description="Frames of one request in MiB.")
+    limits: LimitSettings = Field(default=LimitSettings(), description="What one video may ask for.")
+    containment: Literal["prefer", "require"] = Field(
+        default="prefer",
+        description="prefer: whatever the platform has stands around the decoding process; require: the "
+        "application does not start unless all guards stand.",
+    )
+    containment_waived: tuple[Guard, ...] = Field(
+        default=(), description="Guards that `require` does without."
+    )
+
+    @property
+    def required_guards(self) -> frozenset[Guard]:
+        """Guards without which the application does not start."""
+        return EVERY_GUARD - set(self.containment_waived) if self.containment == "require" else frozenset()

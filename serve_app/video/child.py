@@ -2,13 +2,12 @@
 
 Its stdin is a socket. A job comes as one JSON line that carries the video's open descriptor, an answer
 goes back as one JSON line, frames leave through shared memory. It opens no file by name and knows neither
-Ray nor Kafka. Its stdout leads nowhere, so nothing that FFmpeg prints can reach the answers. It ends when
-its parent does.
+Ray nor Kafka. Its stdout leads nowhere, so nothing that FFmpeg prints can reach the answers. Before its
+first line it gives up all rights that the platform lets it give up. It ends when its parent does.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import mmap
 import os
@@ -17,29 +16,24 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serve_app.errors import Failure, RecordError, VideoRefusedError
+from serve_app.errors import DecodeMemoryError, Failure, InternalError, RecordError, VideoRefusedError
+from serve_app.settings import LimitSettings
+from serve_app.video import containment
 from serve_app.video.decoder import decode
-from serve_app.video.job import READY, SHOT, Done, Failed
+from serve_app.video.job import MAX_SAID, SHOT, Done, Failed
+from serve_app.video.kernel import die_with
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Jobs = queue.SimpleQueue[tuple[bytes, int]]
 
-PR_SET_PDEATHSIG = 1
 MAX_JOB_BYTES = 65_536
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, however the parent ends (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def receive(channel: socket.socket, jobs: Jobs) -> None:
@@ -51,54 +45,88 @@ def receive(channel: socket.socket, jobs: Jobs) -> None:
         jobs.put((line, descriptors[0]))
 
 
-def answer(line: bytes, video: int, memory: mmap.mmap) -> Done | Failed:
-    """Do one job; a record's error is an answer, anything else ends the process."""
-    asked = json.loads(line)
+class Desk:
+    """Does one job after the other; ``memory`` takes the frames."""
 
-    def allocate(size: int) -> NDArray[np.uint8]:
-        if size > len(memory):
-            raise VideoRefusedError(f"the chosen frames take {size} bytes, {len(memory)} are allowed")
-        return np.frombuffer(memory, np.uint8, size)
+    def __init__(self, memory: mmap.mmap, limits: LimitSettings) -> None:
+        self._memory, self._limits = memory, limits
 
-    try:
-        done = decode(video, SHOT.validate_python(asked["shot"]), allocate)
-    except RecordError as error:
-        said = Failure.of(error)
-        return Failed(
+    def answer(self, line: bytes, video: int) -> Done | Failed:
+        """Do one job; a record's error is an answer, anything else ends the process."""
+        asked = json.loads(line)
+        containment.allow_processor(self._limits.processor_s)
+        try:
+            done = decode(video, SHOT.validate_python(asked["shot"]), self._room, self._limits)
+        except RecordError as error:
+            return failed(asked["job"], error)
+        except MemoryError:
+            limit = f"{self._limits.memory_mib:g} MiB of memory are allowed (decoder.limits.memory_mib)"
+            return failed(asked["job"], DecodeMemoryError(f"the video takes more to decode: {limit}"))
+        return Done(
             job=asked["job"],
-            family=said.family,
-            stage=said.stage,
-            error_class=said.error_class,
-            message=said.message[:2000],
+            width=done.frames.width,
+            height=done.frames.height,
+            pts_seconds=done.frames.pts_seconds.tolist(),
+            video=done.video,
+            warnings=done.warnings,
+            cpu_s=done.cpu_s,
+            wall_s=done.wall_s,
         )
-    return Done(
-        job=asked["job"],
-        width=done.frames.width,
-        height=done.frames.height,
-        pts_seconds=done.frames.pts_seconds.tolist(),
-        video=done.video,
-        warnings=done.warnings,
-        cpu_s=done.cpu_s,
-        wall_s=done.wall_s,
+
+    def _room(self, size: int) -> NDArray[np.uint8]:
+        if size > len(self._memory):
+            raise VideoRefusedError(f"the chosen frames take {size} bytes, {len(self._memory)} are allowed")
+        return np.frombuffer(self._memory, np.uint8, size)
+
+
+def failed(job: int, error: RecordError) -> Failed:
+    """An error as an answer."""
+    said = Failure.of(error)
+    return Failed(
+        job=job,
+        family=said.family,
+        stage=said.stage,
+        error_class=said.error_class,
+        message=said.message[:MAX_SAID],
     )
 
 
 def main(arguments: list[str]) -> None:
-    """Serve jobs for ever; ``arguments`` are the parent's pid, the memory's descriptor and its size."""
-    parent, memory_fd, size = map(int, arguments)
-    die_with(parent)
+    """Serve jobs for ever.
+
+    ``arguments`` are the parent's pid, the memory's descriptor and its size, and the limits as JSON.
+    """
+    parent, memory_fd, size = map(int, arguments[:3])
+    limits = LimitSettings.model_validate_json(arguments[3])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     jobs: Jobs = queue.SimpleQueue()
     with mmap.mmap(memory_fd, size) as memory, socket.socket(fileno=0) as channel:
-        channel.sendall(READY)
+        os.close(memory_fd)
+        missing = containment.enter(limits, size)
+        # After the change of namespaces, at which the kernel may forget it.
+        die_with(parent, signal.SIGKILL)
         threading.Thread(target=receive, args=(channel, jobs), daemon=True, name="receive").start()
-        while True:
-            line, video = jobs.get()
-            try:
-                said = answer(line, video, memory)
-            finally:
-                os.close(video)
+        contained = containment.told(missing | containment.seal())
+        channel.sendall(contained.model_dump_json().encode() + b"\n")
+        serve(channel, jobs, Desk(memory, limits))
+
+
+def serve(channel: socket.socket, jobs: Jobs, desk: Desk) -> None:
+    """Answer jobs until the process ends; a bug is told, since no log can be written, and ends it."""
+    while True:
+        line, video = jobs.get()
+        try:
+            said = desk.answer(line, video)
+        except Exception as bug:
+            *_, (frame, line_number) = traceback.walk_tb(bug.__traceback__)
+            where = f"{frame.f_code.co_name}, line {line_number}"
+            text = f"{type(bug).__name__} in {where}: {bug}"
+            said = failed(json.loads(line)["job"], InternalError(text))
             channel.sendall(said.model_dump_json().encode() + b"\n")
+            raise
+        finally:
+            os.close(video)
+        channel.sendall(said.model_dump_json().encode() + b"\n")
 
 
 if __name__ == "__main__":

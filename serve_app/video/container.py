@@ -1,8 +1,9 @@
-"""Reads containers with FFmpeg: the one place, beside the clip writer, that knows PyAV.
+"""Reads containers with FFmpeg: with its choice of a stream, and the clip writer, all that knows PyAV.
 
 A video is read through a descriptor that the caller opened, by FFmpeg's ``fd`` protocol and no other,
 and only by demuxers that never open a second file: no playlists, image sequences, pictures or text.
 Every packet is given its ordinal as its pts, so that each decoded frame names the packet it came from.
+FFmpeg's ENOMEM is a ``MemoryError`` and never taken for damage.
 """
 
 from __future__ import annotations
@@ -13,15 +14,20 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Self
 
 import av
+import av.subtitles.codeccontext  # PyAV imports both when a file has subtitles, too late for the child
+import av.subtitles.stream
 import numpy as np
 from av import FFmpegError
-from av.stream import Discard, Disposition
+from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from serve_app.errors import VideoRefusedError, VideoUnreadableError
+from serve_app.errors import PermanentError, VideoUnreadableError
+from serve_app.settings import LimitSettings
 from serve_app.video.index import UNSET, Header, Packets, VideoIndex, build
+from serve_app.video.limits import check_packets, check_picture
 from serve_app.video.nal import promised_bytes, temporal_id
+from serve_app.video.stream import best_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["FFmpegError", "Interpolation", "VideoContainer", "VideoFrame", "VideoReformatter"]
 
 FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,ogg,asf,gif,mxf,nut,dv,rm,wtv"
-MAX_PACKETS = 4_000_000  # 18 hours at 60 frames per second
-MAX_PIXELS = 8192 * 8192  # in one stored picture
 PROGRESSIVE = (0, 1)  # unknown, progressive; otherwise two packets may make one frame
 SKIPPABLE = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video"})
 
@@ -47,8 +51,8 @@ class VideoContainer:
     ``stream`` is the chosen stream's number, ``errors`` counts the packets the decoder refused.
     """
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, fd: int, limits: LimitSettings) -> None:
+        self._fd, self._limits = fd, limits
         self._ordinals: dict[tuple[int | None, int], int] = {}
         self._layers = {0}
         self.errors = 0
@@ -60,27 +64,25 @@ class VideoContainer:
         try:
             # A title in a broken encoding must not spoil a good video.
             self._container: InputContainer = av.open("fd:", "r", options=options, metadata_errors="replace")
+        except MemoryError:
+            raise
         except FFmpegError as error:
             raise VideoUnreadableError(f"not a video in a known container: {error.strerror}") from error
         try:
-            self._video = _best_stream(self._container)
-        except VideoUnreadableError:
+            self._video = best_stream(self._container)
+            self._limit_pictures()
+        except PermanentError:
             self._container.close()
             raise
         for stream in self._container.streams:
             stream.discard = Discard.default if stream.index == self._video.index else Discard.all
-        self._limit_pictures()
         self._demuxed: Iterator[Packet[VideoStream]] = self._container.demux(self._video)
         self._position = 0
 
     def _limit_pictures(self) -> None:
         context = self._video.codec_context
-        if context.width * context.height > MAX_PIXELS:
-            self._container.close()
-            raise VideoRefusedError(
-                f"pictures of {context.width}x{context.height} have over {MAX_PIXELS} pixels"
-            )
-        context.options = {"max_pixels": str(MAX_PIXELS)}
+        check_picture(context.width, context.height, self._limits)
+        context.options = {"max_pixels": str(self._limits.picture_pixels)}
         context.thread_count = 1
 
     def __enter__(self) -> Self:
@@ -132,8 +134,7 @@ class VideoContainer:
         while (packet := self._next()) is not None:
             self._note(packet, len(rows))
             rows.append(_row(packet))
-            if len(rows) > MAX_PACKETS:
-                raise VideoRefusedError(f"the video has more than {MAX_PACKETS} packets")
+            check_packets(len(rows), self._limits)
         if not rows:
             raise VideoUnreadableError("the video stream has no frames")
         times, flags = np.array([r[:4] for r in rows], np.int64).T, np.array([r[4:] for r in rows]).T
@@ -177,6 +178,8 @@ class VideoContainer:
             target = pts if by_pts or dts == UNSET else dts
             try:
                 self._container.seek(target, stream=self._video)
+            except MemoryError:
+                raise
             except FFmpegError:
                 return False
             self._demuxed = self._container.demux(self._video)
@@ -199,6 +202,8 @@ class VideoContainer:
         try:
             # An empty packet would mean the end of the stream to a decoder; the last one does.
             packet = next((packet for packet in self._demuxed if packet.size), None)
+        except MemoryError:
+            raise
         except (FFmpegError, IndexError):  # PyAV raises the second at the end if a stream came up late
             return None
         self._position += packet is not None
@@ -223,24 +228,13 @@ class VideoContainer:
     def _decode(self, packet: Packet[VideoStream] | None) -> Iterator[tuple[int, VideoFrame]]:
         try:
             frames = self._video.codec_context.decode(packet)
+        except MemoryError:
+            raise
         except FFmpegError:
             self.errors += 1
             return
         for frame in frames:
             yield (-1 if frame.pts is None else frame.pts), frame
-
-
-def _best_stream(container: InputContainer) -> VideoStream:
-    """FFmpeg's choice; cover art is no video, and neither is a stream without a decoder."""
-    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not videos:
-        raise VideoUnreadableError("the file has no video stream")
-    known = [s for s in videos if s.codec_context is not None]
-    if not known:
-        raise VideoUnreadableError("there is no decoder for the video stream")
-    best = container.streams.best("video")
-    defaults = [s for s in known if s.disposition & Disposition.default]
-    return next((s for s in known if best is not None and s.index == best.index), (defaults or known)[0])
 
 
 def _row(packet: Packet[VideoStream]) -> tuple[int, int, int, int, bool, bool, bool]:

@@ -15,10 +15,12 @@ import numpy as np
 
 from serve_app.errors import VideoUnreadableError
 from serve_app.schema import VideoFacts
+from serve_app.settings import LimitSettings
 from serve_app.video.container import VideoContainer
 from serve_app.video.frames import Frames
 from serve_app.video.geometry import display_size, target_size
 from serve_app.video.job import Decoded, DecodeJob, Shot, open_video
+from serve_app.video.limits import DEFAULT_LIMITS, check_duration
 from serve_app.video.picture import Painter, turn_of
 from serve_app.video.plan import Plan, plan, through
 from serve_app.video.sampling import choose
@@ -45,15 +47,16 @@ def decode_file(job: DecodeJob) -> Decoded:
         os.close(fd)
 
 
-def decode(fd: int, shot: Shot, allocate: Allocate) -> Decoded:
+def decode(fd: int, shot: Shot, allocate: Allocate, limits: LimitSettings = DEFAULT_LIMITS) -> Decoded:
     """Decode the open file ``fd``; ``allocate(n)`` gives n bytes for the pixels, a uint8 array (n,).
 
     ``VideoUnreadableError``: not a video, or damaged where frames were chosen. ``VideoRefusedError``:
     beyond a limit. ``NoFramesError``: nothing is shown in the range.
     """
     wall, cpu = time.perf_counter(), time.process_time()
-    with VideoContainer(fd) as video:
+    with VideoContainer(fd, limits) as video:
         index = video.read_index()
+        check_duration(index.duration_seconds, limits)
         warnings = [*index.warnings, *_shortened(video, index, shot)]
         index, canvas = _painted(video, index, shot, allocate)
         if video.errors:

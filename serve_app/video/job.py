@@ -12,12 +12,16 @@ from pydantic import Field, TypeAdapter
 from serve_app.errors import Family, Stage, VideoUnreadableError
 from serve_app.schema import Closed, FpsSampling, Sampling, VideoFacts
 from serve_app.settings import GeometrySettings
+from serve_app.settings.video import Guard
 from serve_app.video.geometry import FixedSize
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from serve_app.video.frames import Frames
+
+
+MAX_SAID = 2000  # characters of an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,19 @@ class Failed(Closed):
     family: Family
     stage: Stage
     error_class: str = Field(max_length=100)
-    message: str = Field(max_length=2000)
+    message: str = Field(max_length=MAX_SAID)
 
 
-READY = b"ready\n"  # a child's first line
+class Contained(Closed):
+    """A child's first line: what stands between it and the machine, and what the platform refused."""
+
+    in_force: tuple[Guard, ...] = Field(description="Guards that stand.")
+    missing: dict[Guard, str] = Field(description="Guards that the platform refused, with its words.")
+
+    def lacks(self, required: frozenset[Guard]) -> str:
+        """What is missing of ``required``, and why; empty if nothing is."""
+        return ", ".join(f"{guard} ({why})" for guard, why in self.missing.items() if guard in required)
+
+
 SHOT: TypeAdapter[Shot] = TypeAdapter(Shot)
 ANSWER: TypeAdapter[Done | Failed] = TypeAdapter(Annotated[Done | Failed, Field(discriminator="kind")])

@@ -48,6 +48,8 @@ class Painter:
         size = (height, width) if turn.transpose else (width, height)
         try:
             scaled = self._scaler.reformat(frame, *size, format="rgb24", interpolation=SCALING, threads=1)
+        except MemoryError:
+            raise
         except FFmpegError as error:
             raise VideoUnreadableError(f"pictures cannot be converted: {error.strerror}") from error
         plane = scaled.planes[0]

@@ -15,32 +15,66 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from serve_app.errors import DecoderDiedError
+from serve_app.settings import DecoderSettings, LimitSettings
 from serve_app.video.job import open_video
+from serve_app.video.limits import DEFAULT_LIMITS
 from serve_app.video.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from serve_app.video.job import Decoded, DecodeJob
+    from serve_app.settings.video import Guard
+    from serve_app.video.job import Contained, Decoded, DecodeJob
+
+MIB = 1024 * 1024
 
 
 class Sandbox:
-    """``children`` decoding processes; each job has ``timeout_s`` seconds and ``max_frames_bytes``."""
+    """``children`` decoding processes; each job has ``timeout_s`` seconds and ``max_frames_bytes``.
 
-    def __init__(self, children: int, timeout_s: float, max_frames_bytes: int) -> None:
-        self._slots = [Slot(max_frames_bytes) for _ in range(children)]
+    ``limits`` is what else a video may ask for, ``required`` what must stand around a child.
+    """
+
+    def __init__(
+        self,
+        children: int,
+        timeout_s: float,
+        max_frames_bytes: int,
+        limits: LimitSettings = DEFAULT_LIMITS,
+        required: frozenset[Guard] = frozenset(),
+    ) -> None:
+        self._slots = [Slot(max_frames_bytes, limits, required) for _ in range(children)]
         self._timeout_s = timeout_s
         self._free: asyncio.Queue[Slot] = asyncio.Queue()
         self._repairs: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Start all children and wait until they are ready; ``DecoderDiedError`` if one cannot start."""
+        """Start all children and wait until they are ready.
+
+        ``DecoderDiedError`` if one cannot start, ``SettingsError`` if one lacks a guard that is required.
+        """
         await asyncio.gather(*(slot.start() for slot in self._slots))
         for slot in self._slots:
             self._free.put_nowait(slot)
+
+    @classmethod
+    def of(cls, settings: DecoderSettings) -> Self:
+        """A sandbox as the settings ask for it."""
+        return cls(
+            children=settings.children,
+            timeout_s=settings.timeout_s,
+            max_frames_bytes=int(settings.max_frames_mib * MIB),
+            limits=settings.limits,
+            required=settings.required_guards,
+        )
+
+    @property
+    def contained(self) -> Contained:
+        """What stands around the children, and what does not; the same for all on one machine."""
+        return self._slots[0].contained
 
     def pids(self) -> list[int]:
         """Process ids of the children that run."""

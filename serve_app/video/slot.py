@@ -22,18 +22,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serve_app.errors import DecoderDiedError, DecodeTimeoutError, Failure
+from serve_app.errors import DecoderDiedError, DecodeTimeoutError, Failure, SettingsError
+from serve_app.settings import LimitSettings
+from serve_app.video.containment import environment
 from serve_app.video.frames import Frames
-from serve_app.video.job import ANSWER, READY, SHOT, Decoded, Done, Failed
+from serve_app.video.job import ANSWER, SHOT, Contained, Decoded, Done, Failed
 
 if TYPE_CHECKING:
+    from serve_app.settings.video import Guard
     from serve_app.video.job import Shot
 
 START_TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 LAST_WORDS_S = 1.0
 KEPT_BYTES = 64 * 1024 * 1024  # pages that stay between jobs: zeroing them anew costs more than they do
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+SPENT = frozenset(("DecodeMemoryError", "InternalError"))  # after these a child is not asked again
 
 
 def shared_memory(size: int) -> int:
@@ -52,8 +55,9 @@ def shared_memory(size: int) -> int:
 class Slot:
     """A place for one child. One caller at a time asks; ``start`` may run beside."""
 
-    def __init__(self, max_frames_bytes: int) -> None:
-        self._size = max_frames_bytes
+    def __init__(self, max_frames_bytes: int, limits: LimitSettings, required: frozenset[Guard]) -> None:
+        self._size, self._limits, self._required = max_frames_bytes, limits, required
+        self.contained = Contained(in_force=(), missing={})
         self._memory_fd = shared_memory(max_frames_bytes)
         self._memory = mmap.mmap(self._memory_fd, max_frames_bytes)
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,7 +74,10 @@ class Slot:
         return process.pid if process is not None and not self._doomed and process.poll() is None else None
 
     async def start(self) -> None:
-        """Have a child that is ready; ``DecoderDiedError`` if it does not start."""
+        """Have a child that is ready.
+
+        ``DecoderDiedError`` if it does not start, ``SettingsError`` if it lacks a guard that is required.
+        """
         async with self._turn:
             await self._start()
 
@@ -88,24 +95,26 @@ class Slot:
         except BaseException:
             self.kill()
             raise
-        if greeting != READY:
+        if not greeting:
             raise DecoderDiedError(f"the decoder process did not start: {await self._end()}")
+        self.contained = Contained.model_validate_json(greeting)
+        if lacks := self.contained.lacks(self._required):
+            self.kill()
+            raise SettingsError(f"decoder.containment: 'require' is refused; this machine lacks {lacks}")
 
     def _spawn(self) -> None:
         self._doomed = False
         self._channel, theirs = socket.socketpair()
         self._channel.settimeout(0)
-        # Secrets of the parent's environment are no business of a process that reads hostile files.
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        arguments = map(str, (os.getpid(), self._memory_fd, self._size))
+        limits = self._limits.model_dump_json()
+        arguments = map(str, (os.getpid(), self._memory_fd, self._size, limits))
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and our own numbers
                 [sys.executable, "-m", "serve_app.video.child", *arguments],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 pass_fds=(self._memory_fd,),
-                env=environment,
+                env=environment(os.environ, sys.path),
             )
 
     async def ask(self, video: int, shot: Shot, timeout_s: float) -> Decoded:
@@ -129,6 +138,8 @@ class Slot:
             self.kill()
             raise
         if isinstance(answer, Failed):
+            if answer.error_class in SPENT:
+                self.kill()
             raise Failure(answer.family, answer.stage, answer.error_class, answer.message).raised()
         return answer
 
@@ -141,8 +152,19 @@ class Slot:
             if self._channel is not None and socket.send_fds(self._channel, [asked], [video]) == len(asked):
                 line = await self._line()
         if not line:
-            raise DecoderDiedError(f"the decoder process died: {await self._end()}")
+            raise await self._death()
         return line
+
+    async def _death(self) -> DecoderDiedError | DecodeTimeoutError:
+        """What to make of a child that hung up before it answered."""
+        ours = self._doomed
+        how = await self._end()
+        if signal.SIGXCPU.name in how:
+            limit = f"{self._limits.processor_s:g} s of processor time (decoder.limits.processor_s)"
+            return DecodeTimeoutError(f"the decoder took more than {limit}")
+        if signal.SIGKILL.name in how and not ours:
+            how += ", not by its parent: mostly because the machine or the container is out of memory"
+        return DecoderDiedError(f"the decoder process died: {how}")
 
     async def _line(self) -> bytes:
         """The next line, or nothing if the child is gone; ``ValueError`` if it is far too long."""

@@ -15,6 +15,7 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 from consumers.broker_node import free_ports
 from serve_app.deployments.ingress import Problem, Status
 from serve_app.schema import CaptionRecord
+from serve_app.settings.video import EVERY_GUARD
 from tests.brokers import Kafka
 from tests.clips import write_clip
 from tests.serve.applications import GIVE_UP_S, Application, deployed
@@ -166,6 +167,14 @@ async def test_status_adds_up(application: Application, clip: Path) -> None:
     assert sum(status.watermarks.values()) == count
     (consumer,) = status.consumers
     assert (consumer.settled, consumer.in_flight_bytes, consumer.paused) == (count, 0, False)
+
+
+async def test_status_says_how_decoding_is_contained(application: Application) -> None:
+    """Every guard is named once, for each decoder replica: in force, or missing with its reason."""
+    (decoder,) = Status.model_validate((await get(f"{application.url}/v1/status"))[1]).decoders
+    assert {*decoder.in_force} | decoder.missing.keys() == EVERY_GUARD
+    assert "no_new_privileges" in decoder.in_force
+    assert "/" in decoder.replica
 
 
 async def test_the_proxy_is_healthy(http_url: str, application: Application) -> None:

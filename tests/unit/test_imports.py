@@ -73,7 +73,7 @@ KNOWN_BY = {
         "consumers.topics",
         "consumers.transactions",
     },
-    "av": {"serve_app.video.clips", "serve_app.video.container"},
+    "av": {"serve_app.video.clips", "serve_app.video.container", "serve_app.video.stream"},
 }
 
 

@@ -14,6 +14,7 @@ from serve_app.video.container import VideoContainer
 from serve_app.video.decoder import decode_file
 from serve_app.video.geometry import FixedSize, Orientation
 from serve_app.video.job import DecodeJob, Shot
+from serve_app.video.limits import DEFAULT_LIMITS
 from serve_app.video.picture import Painter
 from serve_app.video.plan import plan
 from serve_app.video.sampling import choose
@@ -71,7 +72,7 @@ def test_the_plan_alone_is_enough(full: Full, sampling: Sampling) -> None:
     if path.name in NO_TRUE_KEYFRAMES:
         return
     fd = os.open(path, os.O_RDONLY)
-    with VideoContainer(fd) as video:
+    with VideoContainer(fd, DEFAULT_LIMITS) as video:
         index = video.read_index()
         chosen = choose(index.pts_seconds, index.end_seconds, sampling)
         steps = plan(index, chosen, skip=video.may_skip)

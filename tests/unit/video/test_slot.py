@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from serve_app.settings import LimitSettings
 from serve_app.video.decoder import decode_file
 from serve_app.video.job import DecodeJob, Done
 from serve_app.video.sandbox import Sandbox
@@ -61,7 +62,7 @@ async def test_secrets_stay_with_the_parent(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_an_answer_is_checked_before_it_is_believed(tmp_path: Path) -> None:
     """A child that claims more frames than the memory holds, or answers another job, is not believed."""
     clip = write_clip(tmp_path / "a.mp4", seconds=1, fps=10, width=64, height=48)
-    slot = Slot(MIB)
+    slot = Slot(MIB, LimitSettings(), frozenset())
     video = decode_file(DecodeJob(clip)).video
 
     def claim(job: int, height: int) -> bytes:
