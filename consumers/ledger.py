@@ -130,7 +130,7 @@ class Ledger:
             state.version += 1
             self.pressing = True
             return False
-        if self._is_isolated(state, offset):
+        if state.crashes and state.crashes.get(offset) == self._crash_limit - 1:
             return self._may_begin_alone(state, partition, offset)
         if self._alone is not None:
             return False
@@ -140,9 +140,6 @@ class Ledger:
             self.pressing = True
             return False
         return True
-
-    def _is_isolated(self, state: Assignment, offset: int) -> bool:
-        return bool(state.crashes) and state.crashes.get(offset) == self._crash_limit - 1
 
     def _may_begin_alone(self, state: Assignment, partition: Partition, offset: int) -> bool:
         if self._alone is None:
@@ -173,7 +170,7 @@ class Ledger:
             return False
         state.finish(ticket, outputs)
         self._running -= 1
-        if self._alone == (ticket.partition, ticket.offset):
+        if self._alone is not None and self._alone == (ticket.partition, ticket.offset):
             self._alone = None
         return True
 
