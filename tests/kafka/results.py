@@ -20,11 +20,11 @@ from consumers.records import (
     caption_output,
     caption_record,
     dead_letter,
-    parse,
 )
 from consumers.snapshot import Topics
 from serve_app.cli import cli
 from serve_app.errors import Failure, RecordError, SourceNotFoundError
+from serve_app.schema.values import parse
 from serve_app.settings import Settings
 from tests.brokers import KAFKA_LOG
 from tests.unit.consumers.samples import CAPTIONED
