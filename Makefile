@@ -23,7 +23,7 @@ test-unit: .venv/.dev ## Run the tests that need no broker and no Ray.
 	@$(BIN)/pytest tests/unit
 
 lint: .venv/.dev ## Check style, types and generated files.
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m serve_app.reference --check
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/mypy --explicit-package-bases tests && $(BIN)/python -m serve_app.reference --check
 
 docs: .venv/.dev ## Write docs/configuration.md, the JSON Schemas and the AsyncAPI document anew.
 	@$(BIN)/python -m serve_app.reference --write

@@ -130,7 +130,10 @@ def test_aborted_transactions_and_markers_do_not_hold_the_watermark(kafka: Kafka
         producer.begin_transaction()
         producer.produce(settings.topics.requests, value, partition=0)
         producer.flush()
-        _ = producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+        if commit:
+            producer.commit_transaction(30)
+        else:
+            producer.abort_transaction(30)
     with member(settings) as one:
         work = one.take(2)
         assert [record.value for _, record in work] == [b"a", b"b"]

@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined] # public names
 
 from consumers.broker_node import free_ports
+from consumers.clients import ClientConfig
 from consumers.topics import ensure_topics
 from serve_app.errors import BrokerError, SettingsError
 from serve_app.settings import TopicSettings
@@ -18,7 +19,7 @@ def settings(**changes: object) -> TopicSettings:
     return TopicSettings.model_validate(names | changes)
 
 
-def client(kafka: Kafka) -> dict[str, str | int]:
+def client(kafka: Kafka) -> ClientConfig:
     return {"bootstrap.servers": kafka.bootstrap_servers}
 
 

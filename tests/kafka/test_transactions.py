@@ -137,9 +137,9 @@ def test_an_unjoined_member_settles_nothing(kafka: Kafka) -> None:
     client = group_client(settings)
     place = Partition(settings.topics.requests, 0)
 
-    def opened() -> Producer:
+    def opened(within_s: float) -> Producer:
         producer = Producer(transactional_config(settings, settings.consumer.group_id), logger=KAFKA_LOG)
-        producer.init_transactions(30)
+        producer.init_transactions(within_s)
         return producer
 
     settler = ExactlyOnce(client, opened, Committed(client, 30).places, 10)

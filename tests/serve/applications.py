@@ -146,6 +146,7 @@ def deployed(url: str, kafka: Kafka, folder: Path, **overrides: dict[str, Any]) 
 def deploy(document: dict[str, Any]) -> None:
     """Deploy as ``serve run`` does, and wait until the application runs."""
     client = _get_global_client()
+    assert client is not None
     client.deploy_apps(ServeDeploySchema.model_validate(document), _blocking=False)
     status = wait_until_settled(document["applications"][0]["name"])
     assert status.status == "RUNNING", status.message

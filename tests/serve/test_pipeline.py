@@ -62,7 +62,7 @@ def test_what_cannot_be_captioned_is_a_dead_letter_and_the_partition_moves_on(
     application.submit(*[value for value, _ in bad.values()], {"id": "good", "url": clip.as_uri()})
     records = list(application.results(len(bad) + 1))
     classes = sorted(
-        dict(record.headers)["__connect.errors.exception.class.name"].decode()
+        (dict(record.headers)["__connect.errors.exception.class.name"] or b"").decode()
         for record in records
         if record.topic == application.settings.topics.dead_letters
     )

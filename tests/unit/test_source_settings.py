@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_lists_of_yaml_are_taken_as_they_are() -> None:
         ({"file_roots": [1]}, "file_roots[0]: '1' is refused; allowed: folders, in text separated by colons"),
     ],
 )
-def test_what_is_none_of_them_is_told(given: dict[str, object], told: str) -> None:
+def test_what_is_none_of_them_is_told(given: dict[str, Any], told: str) -> None:
     """The place, the value, and what is allowed."""
     assert refused(**given) == f"args.sources.{told}"
 

@@ -78,7 +78,7 @@ async def frames_of(box: Sandbox, path: Path) -> int:
         ({"duration_s": 0.99}, r"1\.000 s long, 0\.99 s are allowed \(decoder\.limits\.duration_s\)"),
     ],
 )
-async def test_a_video_beyond_a_limit_is_refused(clip: Path, limits: dict[str, float], sentence: str) -> None:
+async def test_a_video_beyond_a_limit_is_refused(clip: Path, limits: dict[str, Any], sentence: str) -> None:
     """The sentence names the value, the limit and its setting, and the child lives on."""
     async with started(**limits) as box:
         before = box.pids()
@@ -152,7 +152,7 @@ async def test_a_death_is_told_with_its_signal(
         both = box.pids()
         job = asyncio.create_task(frames_of(box, endless))
         assert await frames_of(box, clip) == 2
-        (busy,) = {*both} - {slot.pid for slot in box._free._queue}
+        (busy,) = {*both} - {slot.pid for slot in box._free._queue}  # type: ignore[attr-defined]  # who waits there is not public
         os.kill(busy, number)
         with pytest.raises(DecoderDiedError, match=said):
             await job
