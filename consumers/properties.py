@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
@@ -88,6 +88,16 @@ def client_refusals(settings: Settings) -> list[str]:
     return []
 
 
+def unknown_names(names: Iterable[str]) -> list[str]:
+    """One sentence for each name that librdkafka has no property of."""
+    return [_unknown(name) for name in names if (_told(Producer, {name: ""}) or "").startswith(NO_SUCH)]
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, KNOWN, n=1)
+    return f"client.{name}: librdkafka has no such property" + (f"; did you mean {near[0]}?" if near else "")
+
+
 def refused(error: KafkaException, settings: Settings) -> SettingsError:
     """The refusal where a client could not be made of the settings."""
     found = client_refusals(settings)
@@ -101,10 +111,7 @@ def _refused_alone(client: Mapping[str, str]) -> Iterator[str]:
         if told is None or told.startswith(FAILED):
             continue  # what lacks another property is told of all together
         if told.startswith(NO_SUCH):
-            near = difflib.get_close_matches(key, KNOWN, n=1)
-            yield f"client.{key}: librdkafka has no such property" + (
-                f"; did you mean {near[0]}?" if near else ""
-            )
+            yield _unknown(key)
         elif bounds := BOUNDS.search(told):
             yield f"client.{key}: the value is refused by librdkafka; allowed: {bounds[1]} to {bounds[2]}"
         else:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from serve_app.errors import SettingsError
 from serve_app.schema.violations import Place, Violation, dotted, plain, violations
-from serve_app.settings import Settings, is_secret
+from serve_app.settings import Settings, holds_credentials, is_secret
 from serve_app.variables import expanded, from_environment, has_variable
 
 NOT_A_FOLDER = "a folder, or a path where one can be made; a file is in the way"
@@ -142,7 +142,8 @@ def _raw(path: Place, args: Mapping[str, Any]) -> object:
 def _literal_secrets(args: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     client = _raw(("broker", "client"), args)
     for key, value in client.items() if isinstance(client, dict) else ():
-        if is_secret(str(key)) and value not in (None, "") and not from_environment(value):
+        secret = is_secret(str(key)) or holds_credentials(value)
+        if secret and value not in (None, "") and not from_environment(value):
             told = "a secret may not stand in the file: write ${NAME} and set that environment variable"
             yield ("args", "broker", "client", str(key)), told
 

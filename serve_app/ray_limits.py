@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from annotated_types import Gt
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from ray import serve
 from ray.runtime_env import RuntimeEnv
-from ray.serve.schema import ServeDeploySchema
+from ray.serve.schema import RayActorOptionsSchema, ServeDeploySchema
 
 from serve_app.config import is_own
 from serve_app.schema.numbers import OptionalNumber, OptionalWhole, Whole, wants_number
@@ -17,6 +18,13 @@ from serve_app.schema.violations import Place, dotted, plain, unknown, violation
 from serve_app.settings import DEFAULT_ONGOING_REQUESTS, Settings, is_secret
 
 ROUTE = "allowed: / or /path, without a slash at its end, without { and }"
+PLACEMENT = (
+    "ray_actor_options",
+    "placement_group_bundles",
+    "placement_group_strategy",
+    "max_replicas_per_node",
+)
+SHUTDOWN_S = 20.0  # Ray's own graceful_shutdown_timeout_s
 ONE_NODE = "allowed: 1, since the embedded broker is one node"
 Refusals = Iterator[tuple[Place, str]]
 
@@ -27,6 +35,22 @@ class Listening(BaseModel):
     port: Whole = Field(default=8000, ge=1, le=65_535)
     request_timeout_s: OptionalNumber = Field(default=None, gt=0)
     keep_alive_timeout_s: Whole = Field(default=5, ge=0)
+
+
+def _whole_above_one(value: float | None) -> float | None:
+    if value is not None and value > 1 and value != int(value):
+        raise ValueError("above 1 only whole numbers")
+    return value
+
+
+Amount = Annotated[OptionalNumber, AfterValidator(_whole_above_one)]
+
+
+class Actor(BaseModel):
+    """Bounds for what a replica takes of its node."""
+
+    num_cpus: Amount = Field(default=None, ge=0)
+    num_gpus: Amount = Field(default=None, ge=0)
 
 
 class Replicas(BaseModel):
@@ -51,11 +75,14 @@ def impossible(document: Mapping[str, Any]) -> Refusals:
         yield from refusals(deployment, Replicas, place)
         options = deployment.get("ray_actor_options")
         if isinstance(options, dict):
-            yield from _bad_resources(options.get("resources"), (*place, "ray_actor_options", "resources"))
+            here = (*place, "ray_actor_options")
+            yield from refusals(options, Actor, here)
+            yield from _bad_resources(options.get("resources"), (*here, "resources"))
             yield from _bad_environment(
                 options.get("runtime_env"), (*place, "ray_actor_options", "runtime_env")
             )
     for place, deployment in own_deployments(document):
+        yield from _refused_by_serve(deployment, place)
         if deployment.get("name") == "Broker":
             yield from _many_brokers(deployment, place)
         if deployment.get("user_config") is not None:
@@ -72,6 +99,12 @@ def contradictions(document: Mapping[str, Any], settings: Settings) -> Iterator[
                 # Ray refuses options of a deployment that is not there, without saying why it is not.
                 told = f"'Broker' needs broker.kind embedded, found {settings.broker.kind}"
                 yield f"{dotted((*place, 'name'))}: {told}"
+            case "Consumer":
+                given = deployment.get("graceful_shutdown_timeout_s")
+                ends_s, drain_s = SHUTDOWN_S if given is None else given, settings.consumer.drain_timeout_s
+                if isinstance(ends_s, int | float) and ends_s < drain_s:
+                    told = f"{ends_s:g} is refused; allowed: at least consumer.drain_timeout_s, {drain_s:g}"
+                    yield f"{dotted((*place, 'graceful_shutdown_timeout_s'))}: {told}"
             case "Captioner":
                 said = deployment.get("max_ongoing_requests")
                 allowed = said if isinstance(said, int) else allowed
@@ -157,6 +190,37 @@ def _bad_environment(value: object, place: Place) -> Refusals:
             yield here, "a secret may not stand in the file; set it for the processes"
         elif not isinstance(text, str):
             yield here, f"{plain(text)} is refused; allowed: text, in quotes"
+
+
+def _refused_by_serve(deployment: Mapping[str, Any], place: Place) -> Refusals:
+    given = {key: deployment[key] for key in PLACEMENT if deployment.get(key) is not None}
+    options = given.get("ray_actor_options")
+    if isinstance(options, Mapping):
+        # Unknown keys are told for all models in one place.
+        known = RayActorOptionsSchema.model_fields
+        given["ray_actor_options"] = {key: value for key, value in options.items() if key in known}
+    for key, value in given.items():
+        if told := _told_by_serve({key: value}):
+            yield (*place, key), told
+            return
+    if told := _told_by_serve(given):
+        yield place, told
+
+
+def _told_by_serve(options: Mapping[str, Any]) -> str:
+    try:
+        _NOTHING.options(**options)
+    except (ValueError, TypeError) as error:
+        return f"Ray refuses it: {' '.join(str(error).split())}"
+    return ""
+
+
+@serve.deployment(name="nothing")
+class _Nothing:
+    """What Ray's options are tried on."""
+
+
+_NOTHING: Any = _Nothing
 
 
 def _bad_resources(value: object, place: Place) -> Refusals:

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, GangSchedulingConfig, RequestRouterConfig
+from ray.serve.config import (
+    AutoscalingConfig,
+    AutoscalingPolicy,
+    GangSchedulingConfig,
+    HTTPOptions,
+    RequestRouterConfig,
+)
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.config import args_of, read_yaml, settings_from
@@ -83,6 +89,10 @@ def _unknown_keys(value: Any, model: type[BaseModel], place: Place) -> Iterator[
 
 def _bad_values(document: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     yield from refusals(document, ServeDeploySchema, ())
+    if isinstance(document.get("http_options"), dict):
+        # Ray compares the two with each other only where both are said.
+        said = {"ssl_certfile": None, "ssl_keyfile": None} | document["http_options"]
+        yield from refusals(said, HTTPOptions, ("http_options",))
     # Ray takes these as plain mappings first, and validates them when it deploys.
     for place, deployment in deployments_of(document):
         for key, model in LATE.items():

@@ -22,7 +22,7 @@ from serve_app.settings.captioner import (
     BatchSettings,
     CaptionerSettings,
 )
-from serve_app.settings.client import is_secret
+from serve_app.settings.client import holds_credentials, is_secret
 from serve_app.settings.consumer import BreakerSettings, ConsumerSettings
 from serve_app.settings.kafka import Broker, ClusterBroker, EmbeddedBroker, TopicSettings, retry_topic
 from serve_app.settings.sources import SourceSettings
@@ -44,6 +44,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "TopicSettings",
+    "holds_credentials",
     "is_secret",
 ]
 
@@ -113,6 +114,8 @@ class Settings(Closed):
         data = self.model_dump(mode="json")
         client = data["broker"].get("client", {})
         data["broker"] |= (
-            {"client": {k: "***" if is_secret(k) else v for k, v in client.items()}} if client else {}
+            {"client": {k: "***" if is_secret(k) or holds_credentials(v) else v for k, v in client.items()}}
+            if client
+            else {}
         )
         return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -18,6 +19,7 @@ SECRET_WORDS = (
     "jaas",
     "oauthbearer.config",
 )
+CREDENTIALS = re.compile(r"://[^/\s]*@")
 PLACES = (".location", ".file", ".url")  # where a secret lies is none
 OWNED: dict[str, str] = {
     "acks": "",
@@ -73,6 +75,11 @@ def is_secret(key: str) -> bool:
     """Whether a client property of this name holds a secret."""
     name = key.lower()
     return any(word in name for word in SECRET_WORDS) and not name.endswith(PLACES)
+
+
+def holds_credentials(value: object) -> bool:
+    """Whether a value is an address with a user in it."""
+    return isinstance(value, str) and CREDENTIALS.search(value) is not None
 
 
 def owned_by(key: str) -> str:

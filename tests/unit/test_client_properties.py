@@ -123,3 +123,19 @@ def test_librdkafka_is_asked_about_its_properties(tmp_path: Path, client: dict[s
     with pytest.raises(SettingsError) as caught:
         checked({"broker": broker}, {"PW": "hunter2"}, tmp_path)
     assert str(caught.value) == line
+
+
+def test_credentials_in_an_address_are_a_secret() -> None:
+    """As literals they are refused, from the environment they are not shown."""
+    key = "sasl.oauthbearer.token.endpoint.url"
+    (told,) = refusals(cluster({key: "https://u:hunter2@h/x"}))
+    assert told.startswith(f"args.broker.client.{key}: a secret may not stand in the file")
+    settings = settings_from(cluster({key: "${URL}"}), {"URL": "https://u:hunter2@h/x"})
+    assert "hunter2" not in str(settings.shown())
+
+
+@pytest.mark.parametrize("value", ["", None, "${KAFKA_X:-}"])
+def test_the_name_of_an_empty_property_is_checked(value: object, tmp_path: Path) -> None:
+    """A slip shows before the variable is set, not after."""
+    with pytest.raises(SettingsError, match=r"client\.sasl\.pasword: .*did you mean sasl\.password\?"):
+        checked(cluster({"sasl.pasword": value}), {}, tmp_path)

@@ -41,6 +41,11 @@ APPLICATION: Steps = ("applications", 0)
             f"{AT[0]}.ray_actor_options.resources.x: '-1' is refused; allowed: a number, at least 0",
         ),
         (
+            (*FIRST, "ray_actor_options"),
+            {"num_gpus": 1.5},
+            f"{AT[0]}.ray_actor_options.num_gpus: '1.5' is refused: above 1 only whole numbers",
+        ),
+        (
             (*FIRST, "user_config"),
             {"a": 1},
             f"{AT[0]}.user_config: capstream's deployments take none; settings stand in args",
@@ -165,3 +170,25 @@ def test_batches_that_cannot_fill_are_told(tmp_path: Path, batch: int, ongoing: 
             "Captioner"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ray_actor_options", {"resources": {"CPU": 1}}),
+        ("placement_group_strategy", "FOO"),
+        ("placement_group_bundles", [{"CPU": -1}]),
+        ("placement_group_bundles", [{}]),
+    ],
+)
+def test_what_ray_refuses_when_it_deploys_is_told_before(key: str, value: object) -> None:
+    """Ray's own sentence, with the place in the file."""
+    found = check_ray_keys(changed((*FIRST, key), value))
+    assert [line.partition(": ")[0] for line in found] == [f"{AT[0]}.{key}"]
+
+
+def test_half_of_a_tls_pair_is_refused() -> None:
+    """A key file needs a certificate file."""
+    (told,) = check_ray_keys(changed(("http_options", "ssl_keyfile"), "/nope"))
+    assert told.startswith("http_options")
+    assert "ssl_certfile" in told
