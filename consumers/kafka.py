@@ -3,6 +3,9 @@
 All calls come from one thread (the client's own lock starves a second one). Rebalance callbacks run
 inside ``poll`` and do their work at once. Partitions are assigned with explicit offsets and resumed,
 since a pause would survive the reassignment and stall the partition silently.
+
+A consumer that leaves while its group rebalances is still handed partitions, inside ``close``: they are not
+looked at, since no request of this client is answered any more.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from consumers.at_least_once import AtLeastOnce
 from consumers.clients import consumer_config, producer_config, transactional_config
 from consumers.committed import Committed
+from consumers.deadline import Deadline
 from consumers.identity import Slot, claim
 from consumers.messages import read
 from consumers.records import InputRecord
@@ -27,6 +31,9 @@ from consumers.transport import PartitionEnd, Rebalances, SettleOutcome
 from serve_app.settings import Settings
 
 log = logging.getLogger(__name__)
+
+LEAVE_TIMEOUT_S = 5.0
+"""For leaving the group; then its other members wait for the session to end."""
 
 
 class Settler(Protocol):
@@ -43,18 +50,29 @@ class KafkaTransport:
     """Consumer group member and settling, as :class:`consumers.transport.Transport` wants them."""
 
     def __init__(
-        self, topics: list[str], consumer: Consumer, settler: Settler, committed: Committed, slot: Slot
+        self,
+        topics: list[str],
+        consumer: Consumer,
+        settler: Settler,
+        committed: Committed,
+        slot: Slot,
+        *,
+        leave_timeout_s: float = LEAVE_TIMEOUT_S,
     ) -> None:
         self._topics = topics
         self._consumer = consumer
         self._settler = settler
         self._committed = committed
         self._slot = slot
+        self._leave_timeout_s = leave_timeout_s
+        self._leaving = False
 
     def subscribe(self, rebalances: Rebalances) -> None:
         """Join the group; the callbacks run inside :meth:`poll`."""
 
         def on_assign(_: Consumer, partitions: list[TopicPartition]) -> None:
+            if self._leaving:
+                return  # The client assigns by itself then, and takes it back.
             found = self._committed.progress(_places(partitions))
             self._consumer.incremental_assign(
                 [TopicPartition(p.topic, p.number, progress.base) for p, progress in found.items()]
@@ -95,8 +113,12 @@ class KafkaTransport:
         return self._settler.settle(settlement)
 
     def close(self) -> None:
-        """Leave the group."""
-        self._consumer.close()
+        """Leave the group; one that cannot be left in time is left behind with its client."""
+        self._leaving = True
+        try:
+            Deadline(self._leave_timeout_s).call(self._consumer.close)
+        except TimeoutError as error:
+            log.warning("the group was not left in good order: %s", error)
         self._settler.close()
         self._slot.release()
 

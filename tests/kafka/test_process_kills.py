@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from tests.kafka.members import send, settings_for
 
 ROOT = Path(__file__).parents[2]
 GIVE_UP_S = 120.0
+STOP_S = 30.0
 PARTITIONS = 4
 
 
@@ -51,12 +53,23 @@ class Workers:
         psutil.Process(noise.choice(self.running).pid).kill()
 
     def stop(self) -> None:
-        """SIGTERM, and wait."""
-        for one in self.running:
-            one.terminate()
-        for one in self.running:
-            one.wait(30)
-        self._log.close()
+        """SIGTERM, and wait; one that overstays says on which line (the worker's faulthandler)."""
+        with self._log:
+            for one in self.running:
+                one.terminate()
+            overstayed = [one for one in self.running if not has_ended(one)]
+            for one in overstayed:
+                one.send_signal(signal.SIGABRT)
+                one.wait(10)
+        assert not overstayed, Path(self._log.name).read_text(encoding="utf-8")[-20_000:]
+
+
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 @contextmanager

@@ -7,6 +7,8 @@ process, one that holds ``fail`` fails for its first two attempts. SIGTERM drain
 from __future__ import annotations
 
 import asyncio
+import faulthandler
+import logging
 import os
 import random
 import signal
@@ -75,4 +77,6 @@ def run(runner: Runner) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s")
     asyncio.run(main(Settings.model_validate_json(sys.argv[1])))

@@ -1,0 +1,91 @@
+"""Leaving the group, whatever it is doing at that moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from threading import Event
+from typing import cast
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from consumers.committed import Committed
+from consumers.identity import claim
+from consumers.kafka import KafkaTransport
+from consumers.progress import Progress
+from consumers.settlement import Partition, Settlement
+from consumers.transport import Settled, SettleOutcome
+
+
+class Leaver:
+    """A client whose ``close`` hands out a partition first, and returns when it may."""
+
+    def __init__(self) -> None:
+        self.may_leave = Event()
+        self.calls: list[str] = []
+        self._on_assign: Callable[[Leaver, list[TopicPartition]], None] = lambda _, __: None
+
+    def subscribe(self, _topics: list[str], **callbacks: Callable[..., None]) -> None:
+        self._on_assign = callbacks["on_assign"]
+
+    def close(self) -> None:
+        self._on_assign(self, [TopicPartition("video", 0)])
+        self.calls.append("close")
+        self.may_leave.wait()
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        self.calls.append(f"committed within {timeout:g} s")
+        return partitions
+
+
+class Nothing:
+    """A settler, and what wants to know of rebalances."""
+
+    def settle(self, _settlement: Settlement) -> SettleOutcome:
+        return Settled()
+
+    def close(self) -> None:
+        return
+
+    def assigned(self, found: Mapping[Partition, Progress]) -> None:
+        raise AssertionError(found)
+
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        raise AssertionError(partitions)
+
+    def lost(self, partitions: Collection[Partition]) -> None:
+        raise AssertionError(partitions)
+
+
+def subscribed(leaver: Leaver, folder: Path, leave_timeout_s: float) -> KafkaTransport:
+    client = cast("Consumer", leaver)
+    transport = KafkaTransport(
+        ["video"],
+        client,
+        Nothing(),
+        Committed(client, 1),
+        claim("leaving", folder),
+        leave_timeout_s=leave_timeout_s,
+    )
+    transport.subscribe(Nothing())
+    return transport
+
+
+def test_partitions_handed_out_while_leaving_are_not_looked_at(tmp_path: Path) -> None:
+    """Nobody would answer what is committed there, and the wait would hold up the end."""
+    leaver = Leaver()
+    leaver.may_leave.set()
+    subscribed(leaver, tmp_path, 5).close()
+    assert leaver.calls == ["close"]
+
+
+def test_a_group_that_cannot_be_left_is_left_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A replica ends in time, and its name is free."""
+    leaver = Leaver()
+    subscribed(leaver, tmp_path, 0.01).close()
+    leaver.may_leave.set()
+    assert "not left in good order" in caplog.text
+    again = claim("leaving", tmp_path)
+    assert again.lock.name.endswith(".0.lock")
+    again.release()
