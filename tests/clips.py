@@ -91,6 +91,27 @@ def mux(path: Path, *clips: Path, default: int = 0) -> Path:
     return path
 
 
+def write_audio(path: Path, cover: bytes | None = None) -> Path:
+    """A file without video: a second of silence, and cover art if given."""
+    with av.open(str(path), "w") as container:
+        audio = container.add_stream("aac", rate=48_000)
+        art = container.add_stream("mjpeg", rate=1) if cover else None
+        if art is not None:
+            art.width, art.height, art.pix_fmt = 64, 48, "yuvj420p"
+            art.disposition = Disposition.attached_pic
+        for index in range(50):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, index * 1024
+            container.mux(audio.encode(frame))
+        container.mux(audio.encode(None))
+        if art is not None and cover is not None:
+            packet = av.Packet(cover)
+            packet.stream, packet.pts, packet.dts = art, 0, 0
+            packet.is_keyframe = True
+            container.mux(packet)
+    return path
+
+
 def full_decode(path: Path, width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     """Every frame in the plainest way, for comparison: times (N,) and RGB pixels (N, H, W, 3)."""
     with av.open(str(path)) as container:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from serve_app.schema import CaptionRecord
-from tests.clips import write_clip
-from tests.serve.applications import Application, counted
+from tests.brokers import Kafka
+from tests.clips import write_audio, write_clip
+from tests.serve.applications import Application, counted, deployed
 
 
 def test_each_form_of_request_is_captioned(application: Application) -> None:
@@ -32,45 +38,94 @@ def test_each_form_of_request_is_captioned(application: Application) -> None:
 
 
 def test_what_cannot_be_captioned_is_a_dead_letter_and_the_partition_moves_on(
-    application: Application,
+    http_url: str, kafka: Kafka, tmp_path: Path
 ) -> None:
     """Every kind of bad request ends in its class, and the good one behind them is captioned."""
-    folder = application.folder
-    clip = write_clip(folder / "clip.mp4", seconds=1, fps=10, width=64, height=48)
-    whole = clip.read_bytes()
-    (folder / "short.mp4").write_bytes(whole[: len(whole) // 2])
-    (folder / "text.mp4").write_text("no video")
-    (folder / "empty.mp4").write_bytes(b"")
-    bad = {
+    clip = write_clip(tmp_path / "clip.mp4", seconds=1, fps=10, width=64, height=48)
+    patience = {"retry_delays_s": [0.2], "max_attempts": 2}
+    with unkind() as server, deployed(http_url, kafka, tmp_path, consumer=patience) as application:
+        bad = {**bad_values(clip), **bad_files(clip), **bad_servers(server)}
+        application.submit(*[value for value, _ in bad.values()], {"id": "good", "url": clip.as_uri()})
+        records = list(application.results(len(bad) + 1))
+        topics = application.settings.topics
+    classes = sorted(
+        (dict(record.headers)["__connect.errors.exception.class.name"] or b"").decode()
+        for record in records
+        if record.topic == topics.dead_letters
+    )
+    assert classes == sorted(kind for _, kind in bad.values())
+    captions = [json.loads(r.value or b"")["id"] for r in records if r.topic == topics.captions]
+    assert captions == ["good"]
+
+
+def bad_values(clip: Path) -> dict[str, tuple[object, str]]:
+    """Values that are no request, and requests for the impossible, each with its class."""
+    url = clip.as_uri()
+    return {
         "tombstone": (None, "RequestInvalidError"),
         "empty": (b"", "RequestInvalidError"),
-        "noise": (bytes(range(256)) * 4096, "RequestInvalidError"),
-        "version": ({"schema": "capstream.request/v9", "url": "x:y"}, "RequestInvalidError"),
-        "range": ({"url": clip.as_uri(), "start_s": 2, "end_s": 1}, "RequestInvalidError"),
-        "frames": ({"url": clip.as_uri(), "sampling": {"num_frames": 0}}, "RequestInvalidError"),
-        "task": ({"url": clip.as_uri(), "task": "sing"}, "RequestInvalidError"),
+        "noise": (random.Random(1).randbytes(2**20), "RequestInvalidError"),
+        "not json": (b'{"url": "http://host/a.mp4"', "RequestInvalidError"),
+        "version": ({"schema": "capstream.request/v9", "url": url}, "RequestInvalidError"),
+        "range": ({"url": url, "start_s": 2, "end_s": 1}, "RequestInvalidError"),
+        "frames": ({"url": url, "sampling": {"num_frames": 0}}, "RequestInvalidError"),
+        "task": ({"url": url, "task": "sing"}, "RequestInvalidError"),
         "scheme": ("gopher://host/x", "SourceRefusedError"),
         "metadata": ("http://169.254.169.254/latest/meta-data/", "SourceRefusedError"),
         "spelling": ("http://0x7f.1/a.mp4", "SourceRefusedError"),
         "outside": ("file:///etc/hostname", "SourceRefusedError"),
-        "missing": ((folder / "missing.mp4").as_uri(), "SourceNotFoundError"),
-        "short": ((folder / "short.mp4").as_uri(), "VideoUnreadableError"),
-        "text": ((folder / "text.mp4").as_uri(), "VideoUnreadableError"),
-        "zero": ((folder / "empty.mp4").as_uri(), "SourceEmptyError"),
-        "late": ({"url": clip.as_uri(), "start_s": 50}, "NoFramesError"),
+        "late": ({"url": url, "start_s": 50}, "NoFramesError"),
     }
-    application.submit(*[value for value, _ in bad.values()], {"id": "good", "url": clip.as_uri()})
-    records = list(application.results(len(bad) + 1))
-    classes = sorted(
-        (dict(record.headers)["__connect.errors.exception.class.name"] or b"").decode()
-        for record in records
-        if record.topic == application.settings.topics.dead_letters
-    )
-    assert classes == sorted(kind for _, kind in bad.values())
-    captions = [
-        json.loads(r.value or b"")["id"] for r in records if r.topic == application.settings.topics.captions
-    ]
-    assert captions == ["good"]
+
+
+def bad_files(clip: Path) -> dict[str, tuple[object, str]]:
+    """Files that hold no whole video, written beside the clip."""
+    folder, whole = clip.parent, clip.read_bytes()
+    (folder / "short.mp4").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.mp4").write_text("no video")
+    (folder / "empty.mp4").write_bytes(b"")
+    write_audio(folder / "audio.mp4")
+    return {
+        name: ((folder / f"{name}.mp4").as_uri(), kind)
+        for name, kind in {
+            "missing": "SourceNotFoundError",
+            "short": "VideoUnreadableError",
+            "text": "VideoUnreadableError",
+            "audio": "VideoUnreadableError",
+            "empty": "SourceEmptyError",
+        }.items()
+    }
+
+
+def bad_servers(url: str) -> dict[str, tuple[object, str]]:
+    """What a server does that has no video for us."""
+    return {
+        "404": (f"{url}/404", "SourceNotFoundError"),
+        "403": (f"{url}/403", "SourceDeniedError"),
+        "503": (f"{url}/503", "SourceUnavailableError"),
+        "dropped": (f"{url}/dropped", "SourceUnavailableError"),
+    }
+
+
+@contextmanager
+def unkind() -> Iterator[str]:
+    """A server that answers with the status in the path, or ends in the middle of a body; gives its URL."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status = self.path.removeprefix("/")
+            self.send_response(int(status) if status.isdigit() else 200)
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            self.wfile.write(b"and no more")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_many_videos_end_once_each(application: Application) -> None:

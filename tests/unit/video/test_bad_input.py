@@ -6,10 +6,8 @@ import os
 import random
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 import pytest
-from av.stream import Disposition
 from PIL import Image
 
 from serve_app.errors import VideoUnreadableError
@@ -17,7 +15,7 @@ from serve_app.schema import FpsSampling
 from serve_app.video.decoder import decode_file
 from serve_app.video.geometry import FixedSize
 from serve_app.video.job import DecodeJob, Shot
-from tests.clips import X264, Coding, drifting, encode, full_decode
+from tests.clips import X264, Coding, drifting, encode, full_decode, write_audio
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,27 +27,6 @@ DASH = """<?xml version="1.0"?>
 <MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>
 <Representation id="0"><BaseURL>{clip}</BaseURL></Representation></AdaptationSet></Period></MPD>
 """
-
-
-def with_audio(path: Path, cover: bytes | None = None) -> Path:
-    """A second of silence, and cover art if given."""
-    with av.open(str(path), "w") as container:
-        audio = container.add_stream("aac", rate=48_000)
-        art = container.add_stream("mjpeg", rate=1) if cover else None
-        if art is not None:
-            art.width, art.height, art.pix_fmt = 64, 48, "yuvj420p"
-            art.disposition = Disposition.attached_pic
-        for index in range(50):
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = 48_000, index * 1024
-            container.mux(audio.encode(frame))
-        container.mux(audio.encode(None))
-        if art is not None and cover is not None:
-            packet = av.Packet(cover)
-            packet.stream, packet.pts, packet.dts = art, 0, 0
-            packet.is_keyframe = True
-            container.mux(packet)
-    return path
 
 
 def jpeg(path: Path) -> bytes:
@@ -113,12 +90,12 @@ def test_a_playlist_opens_no_other_file(tmp_path: Path, playlist: str, folder: s
 
 def test_audio_alone_has_no_video_stream(tmp_path: Path) -> None:
     """A song is told apart from a broken video."""
-    refused(with_audio(tmp_path / "a.mp4"), "^the file has no video stream$")
+    refused(write_audio(tmp_path / "a.mp4"), "^the file has no video stream$")
 
 
 def test_cover_art_is_no_video(tmp_path: Path) -> None:
     """The picture on a song is not captioned as if it were one."""
-    refused(with_audio(tmp_path / "a.mp4", jpeg(tmp_path / "c.jpg")), "^the file has no video stream$")
+    refused(write_audio(tmp_path / "a.mp4", jpeg(tmp_path / "c.jpg")), "^the file has no video stream$")
 
 
 def test_a_header_without_frames_is_refused(tmp_path: Path) -> None:
