@@ -44,7 +44,13 @@ class BreakerSettings(Closed):
 class ConsumerSettings(Closed):
     """How requests are taken from Kafka and settled."""
 
-    group_id: str = Field(default="capstream", min_length=1, max_length=200, description="Consumer group.")
+    group_id: str = Field(
+        default="capstream",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="Consumer group.",
+    )
     group_protocol: Literal["classic", "consumer"] = Field(
         default="classic",
         description="classic: cooperative-sticky; consumer: KIP-848, for brokers from 4.0, which then decide "

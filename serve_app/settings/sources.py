@@ -22,7 +22,7 @@ HOSTS = (
     "allowed: host names such as media.internal, or .internal for all below, in text separated by commas; "
     "addresses belong into allow_networks"
 )
-FOLDERS = "allowed: folders, in text separated by colons"
+FOLDERS = "allowed: folders, no URLs and no ~, in text separated by colons"
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
@@ -37,7 +37,8 @@ def _host(text: str) -> str:
 
 
 def _folder(text: str) -> Path:
-    if not text or "\0" in text:
+    # What a shell or a client would make of these, nobody does here: it would be a folder of that name.
+    if not text or "\0" in text or text.startswith("~") or "://" in text:
         raise ValueError(text)
     return Path(text)
 

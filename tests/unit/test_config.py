@@ -69,6 +69,13 @@ ONE_NAME = "perhaps but for . and _; allowed: another name"
             "consumer.max_in_flight: '0' is refused; allowed: whole number, at least 1, at most 20,000",
         ),
         (
+            {"consumer": {"group_id": "a\nb"}},
+            (
+                "consumer.group_id: 'a\\nb' is refused; allowed: text, 1 or longer, "
+                "no longer than 200, matching `^[^\\x00-\\x1f\\x7f]*$`"
+            ),
+        ),
+        (
             {"consumer": {"max_in_flight": True}},
             "consumer.max_in_flight: 'true' is refused; allowed: whole number, at least 1, at most 20,000",
         ),

@@ -14,6 +14,7 @@ from serve_app.settings import Settings, SourceSettings
 
 ROOT = Path(__file__).parents[2]
 NETWORKS = "allowed: networks such as 10.0.0.0/8 or fd00::/8, in text separated by commas"
+FOLDERS = "allowed: folders, no URLs and no ~, in text separated by colons"
 HOSTS = (
     "allowed: host names such as media.internal, or .internal for all below, in text separated by commas; "
     "addresses belong into allow_networks"
@@ -79,11 +80,10 @@ def test_lists_of_yaml_are_taken_as_they_are() -> None:
         ({"allow_hosts": ["a.b:80"]}, f"allow_hosts[0]: 'a.b:80' is refused; {HOSTS}"),
         ({"allow_hosts": ["."]}, f"allow_hosts[0]: '.' is refused; {HOSTS}"),
         ({"allow_hosts": [""]}, f"allow_hosts[0]: '' is refused; {HOSTS}"),
-        (
-            {"file_roots": [""]},
-            "file_roots[0]: '' is refused; allowed: folders, in text separated by colons",
-        ),
-        ({"file_roots": [1]}, "file_roots[0]: '1' is refused; allowed: folders, in text separated by colons"),
+        ({"file_roots": [""]}, f"file_roots[0]: '' is refused; {FOLDERS}"),
+        ({"file_roots": [1]}, f"file_roots[0]: '1' is refused; {FOLDERS}"),
+        ({"file_roots": ["~/videos"]}, f"file_roots[0]: '~/videos' is refused; {FOLDERS}"),
+        ({"file_roots": ["file:///a"]}, f"file_roots[0]: 'file:///a' is refused; {FOLDERS}"),
     ],
 )
 def test_what_is_none_of_them_is_told(given: dict[str, Any], told: str) -> None:
