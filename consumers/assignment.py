@@ -15,7 +15,9 @@ class Assignment:
     """``low`` is the first offset that is not finished; ``flags`` has a byte for each offset from there.
 
     Below ``low`` everything is done, or ready to be done with the next settlement. ``told`` is what was
-    committed last, ``None`` before the first time; ``version`` counts what has changed.
+    committed last, ``None`` before the first time; ``version`` counts what has changed. While it is
+    ``guarded`` a record may have to wait before it begins: for the first commit, or for what a process
+    died of.
     """
 
     def __init__(self, epoch: int, progress: Progress, crash_limit: int) -> None:
@@ -30,6 +32,7 @@ class Assignment:
         self.intended = progress.base
         self.alone: int | None = None
         self.told: Position | None = None
+        self.guarded = True
         self.start = progress.base
         self.version = 0
         self.told_version = 0
@@ -73,9 +76,11 @@ class Assignment:
         self.sizes[offset] = size
         if self.caution:
             self.caution -= 1
-        place = offset - self.low
-        if place >= len(self.flags):
-            self.flags.extend(bytes(place - len(self.flags) + 1))
+        missing = offset - self.low - len(self.flags)
+        if missing == 0:
+            self.flags.append(0)
+        elif missing > 0:
+            self.flags.extend(bytes(missing + 1))
 
     def finish(self, ticket: Ticket, outputs: tuple[OutputRecord, ...]) -> None:
         """Note what became of a record in flight."""
@@ -86,6 +91,12 @@ class Assignment:
             self.crashes.pop(ticket.offset, None)
         if self.alone == ticket.offset:
             self.alone = None
+
+    def tell(self, position: Position) -> None:
+        """Note what was committed."""
+        self.told = position
+        self.told_version = position.version
+        self.guarded = position.seen is None or bool(self.crashes) or self.caution > 0
 
     def advance(self) -> None:
         """Move ``low`` to the first offset that is not finished."""

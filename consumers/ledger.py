@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
 from consumers.assignment import Assignment
+from consumers.bitmap import WINDOW
 from consumers.progress import Progress, encode
 from consumers.records import OutputRecord
 from consumers.settlement import Partition, Position, Settlement, Ticket
@@ -112,10 +113,15 @@ class Ledger:
         if offset < state.seen:
             self.assign(partition, Progress(offset))
             state = self._assignments[partition]
-        if state.is_finished(offset):
+        # The short questions come first: all of this is asked for each record.
+        place = offset - state.low
+        if place < len(state.flags) and state.is_finished(offset):
             state.close_gap(offset + 1)
             return Refusal.SKIP
-        if not state.fits(offset + 1) or not self._may_begin(state, partition, offset, until or offset + 1):
+        if place >= WINDOW and not state.fits(offset + 1):
+            return Refusal.WAIT
+        guarded = state.guarded or self._alone is not None
+        if guarded and not self._may_begin(state, partition, offset, until or offset + 1):
             return Refusal.WAIT
         state.begin(offset, size)
         self._count += 1
@@ -211,8 +217,7 @@ class Ledger:
         for partition, position in settlement.positions.items():
             state = self._assignments.get(partition)
             if state is not None and state.epoch == position.epoch:
-                state.told = position
-                state.told_version = position.version
+                state.tell(position)
 
     def undone(self, ends: Mapping[Partition, int]) -> dict[Partition, int]:
         """Records below each partition's end that are not done, the ones finished out of order left out."""
