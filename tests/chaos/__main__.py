@@ -16,11 +16,12 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from serve_app.errors import CapstreamError
+from tests.chaos.application import Mode
 from tests.chaos.course import Outcome, run
 from tests.chaos.report import rows, summary, table
 from tests.chaos.schedule import LONG, MEDIUM, SHORT
@@ -35,10 +36,24 @@ LOG_LINES = 60
 @click.option("--medium", "form", flag_value="medium", help="About ten minutes.")
 @click.option("--long", "form", flag_value="long", help="About half an hour.")
 @click.option("--delivery", type=click.Choice(["exactly_once", "at_least_once"]), default="exactly_once")
+@click.option(
+    "--group-protocol",
+    type=click.Choice(["classic", "consumer"]),
+    default="classic",
+    help="consumer: KIP-848.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of requests and faults.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the result as JSON, too.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep the logs here.")
-def main(form: str, delivery: Delivery, seed: int, out: Path | None, keep: Path | None) -> None:
+def main(
+    *,
+    form: str,
+    delivery: Delivery,
+    group_protocol: Literal["classic", "consumer"],
+    seed: int,
+    out: Path | None,
+    keep: Path | None,
+) -> None:
     """Kill consumers, decoders, captioners, brokers and Serve's controller under load."""
     logging.getLogger().addHandler(logging.NullHandler())
     # Ray and the application would outlive us otherwise.
@@ -52,7 +67,7 @@ def main(form: str, delivery: Delivery, seed: int, out: Path | None, keep: Path 
             click.echo(f"{time.monotonic() - began_s:6.0f} s  {text}")
 
         try:
-            outcome = run(FORMS[form], delivery, seed, place, say)
+            outcome = run(FORMS[form], Mode(delivery, group_protocol), seed, place, say)
         except CapstreamError as error:
             click.echo(f"the chaos run failed: {error}", err=True)
             _show_log(place, keep)
@@ -66,7 +81,13 @@ def main(form: str, delivery: Delivery, seed: int, out: Path | None, keep: Path 
     for fault in faults:
         click.echo(f"BROKEN: {fault}")
     if out is not None:
-        asked = {"form": form, "delivery": delivery, "seed": seed, "wall_s": round(wall_s, 1)}
+        asked = {
+            "form": form,
+            "delivery": delivery,
+            "group_protocol": group_protocol,
+            "seed": seed,
+            "wall_s": round(wall_s, 1),
+        }
         out.write_text(json.dumps(asked | _as_json(outcome, faults), indent=1))
     sys.exit(1 if faults else 0)
 

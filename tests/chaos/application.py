@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import yaml
@@ -46,7 +46,15 @@ class ChaosError(CapstreamError):
     """Why the run cannot go on; no verdict about the application."""
 
 
-def document_for(servers: str, http_port: int, delivery: Delivery) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How the consumers deliver, and how their group is kept."""
+
+    delivery: Delivery = "exactly_once"
+    group_protocol: Literal["classic", "consumer"] = "classic"
+
+
+def document_for(servers: str, http_port: int, mode: Mode) -> dict[str, Any]:
     """configs/serve.kafka.yaml for three brokers, with replicas and with times that suit a short run."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "configs" / "serve.kafka.yaml").read_text())
     document["http_options"]["port"] = http_port
@@ -56,7 +64,8 @@ def document_for(servers: str, http_port: int, delivery: Delivery) -> dict[str, 
     args["broker"] = {"kind": "cluster", "bootstrap_servers": servers}
     args["topics"] = {"partitions": PARTITIONS, "replication_factor": 3}
     args["consumer"] = {
-        "delivery": delivery,
+        "delivery": mode.delivery,
+        "group_protocol": mode.group_protocol,
         "max_attempts": MAX_ATTEMPTS,
         "max_in_flight": 16,
         "retry_delays_s": [1, 3],

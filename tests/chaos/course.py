@@ -12,7 +12,7 @@ from pathlib import Path
 from consumers.audit import audit
 from consumers.broker_node import free_ports
 from consumers.tally import total
-from tests.chaos.application import Application, document_for
+from tests.chaos.application import Application, Mode, document_for
 from tests.chaos.faults import Target
 from tests.chaos.feeder import Feeder
 from tests.chaos.load import asks
@@ -21,7 +21,7 @@ from tests.chaos.report import Done, Effect, effects
 from tests.chaos.schedule import Fault, Form, schedule
 from tests.chaos.source import Source, source
 from tests.chaos.tail import Tail, all_ends
-from tests.chaos.verdict import Delivery, Verdict, judged
+from tests.chaos.verdict import Verdict, judged
 
 LOOK_S = 0.1
 WHOLE_S = 120.0
@@ -83,7 +83,7 @@ class Load:
         )
 
 
-def run(form: Form, delivery: Delivery, seed: int, folder: Path, say: Say) -> Outcome:
+def run(form: Form, mode: Mode, seed: int, folder: Path, say: Say) -> Outcome:
     """Do one run in this folder."""
     with ExitStack() as stack:
         nodes = stack.enter_context(three_nodes(folder / "kafka"))
@@ -91,7 +91,7 @@ def run(form: Form, delivery: Delivery, seed: int, folder: Path, say: Say) -> Ou
         nodes.await_repaired()
         say(f"three brokers at {nodes.bootstrap_servers}")
         (port,) = free_ports(1)
-        document = document_for(nodes.bootstrap_servers, port, delivery)
+        document = document_for(nodes.bootstrap_servers, port, mode)
         application = Application(folder, document, port)
         left: list[str] = []
         # Whatever happens, the application ends before its brokers do.
