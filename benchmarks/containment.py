@@ -1,4 +1,4 @@
-"""What the contained child costs: the same decode in this process and in a child, and a dead child's replacement.
+"""What the contained child costs: the same decode here and in a child, and the replacement of a dead one.
 
 Both decode a 20 s clip to frames at the model's size, in turn. Counted are user and system seconds: of this
 process, and of the child as the kernel counts them; the time on the clock beside it. Then the idle child is
@@ -66,7 +66,7 @@ async def replaced(sandbox: Sandbox, job: DecodeJob) -> float:
     (victim,) = sandbox.pids()
     os.kill(victim, signal.SIGKILL)
     began = time.perf_counter()
-    while sandbox.pids():
+    while sandbox.pids():  # noqa: ASYNC110  until the kernel has ended it: there is no event
         await asyncio.sleep(0)
     async with sandbox.decode(job):
         return time.perf_counter() - began
