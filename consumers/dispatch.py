@@ -1,18 +1,19 @@
 """One record's way through the tiers, on the event loop: parse, call, judge.
 
-A transient failure becomes a record on the next retry topic, until its class's attempts are used up; then
-it is a dead letter. A lost worker is called again in place first: most are replaced within seconds. Without
-retry topics every transient failure is tried again in place. Back-pressure is no attempt: nothing was done,
-so it is waited out without counting. While the consumer drains, a transient failure is no verdict at all:
-the record stays unsettled and Kafka delivers it again.
+A transient failure becomes a record on the next retry topic, until its class's attempts are used up
+(:mod:`consumers.attempts`); then it is a dead letter. A lost worker is called again in place first: most
+are replaced within seconds. Without retry topics every transient failure is tried again in place.
+Back-pressure is no attempt: nothing was done, so it is waited out without counting. While the consumer
+drains, a transient failure is no verdict at all: the record stays unsettled and Kafka delivers it again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
@@ -24,6 +25,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from consumers.attempts import Attempts, Failures
 from consumers.records import (
     InputRecord,
     Marks,
@@ -52,30 +54,6 @@ log = logging.getLogger(__name__)
 Outcome = Captioned | Failure
 Call = Callable[[CaptionRequest], Awaitable[Outcome]]
 Finish = Callable[[Ticket, tuple[OutputRecord, ...]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempts:
-    """How often and how fast a record is tried.
-
-    ``limit`` attempts in all, or those of the error's class in ``limits``; pauses in place in seconds.
-    Before its record goes to a retry topic, a lost worker is called ``in_place`` times.
-    """
-
-    limit: int
-    initial_s: float
-    max_s: float
-    in_place: int = 2
-    limits: Mapping[str, int] = field(default_factory=dict)
-
-    def limit_of(self, error_class: str) -> int:
-        """Attempts before a failure of this class is a dead letter."""
-        return self.limits.get(error_class, self.limit)
-
-    @property
-    def crash_limit(self) -> int:
-        """Processes that may die with a record before it is a dead letter."""
-        return self.limit_of(ProcessKilledError.__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +137,7 @@ class Dispatcher:
         except RequestInvalidError as error:
             once = replace(arrival, attempts=arrival.attempts + 1)
             return (self._letter(once, Failure.of(error), arrival.record.id),)
-        outcome, made = await self._persist(request, arrival.attempts)
-        arrival = replace(arrival, attempts=arrival.attempts + made)
+        outcome, arrival = await self._persist(request, arrival)
         match outcome:
             case Captioned():
                 marks = self._target.marks
@@ -176,7 +153,7 @@ class Dispatcher:
 
     def _again(self, arrival: Arrival, failure: Failure, topic: str, request_id: str) -> OutputRecord:
         following = self._target.retries.next_after(topic)
-        used_up = arrival.attempts >= self._attempts.limit_of(failure.error_class)
+        used_up = self._attempts.are_used_up(arrival.failures, failure.error_class)
         if following is None or used_up or not is_transient(failure):
             return self._letter(arrival, failure, request_id)
         log.info("retry: %s goes to %s: %s", request_id, following.name, failure.error_class)
@@ -195,12 +172,14 @@ class Dispatcher:
         verdict = Verdict(failure, arrival.attempts, request_id, self._target.marks)
         return dead_letter(arrival.record, verdict, self._target.names)
 
-    async def _persist(self, request: CaptionRequest, before: int) -> tuple[Outcome, int]:
+    async def _persist(self, request: CaptionRequest, arrival: Arrival) -> tuple[Outcome, Arrival]:
+        """What came of it in place, and the arrival with what was tried."""
         pause = wait_random_exponential(multiplier=self._attempts.initial_s, max=self._attempts.max_s)
+        failures = Counter(arrival.failures)
         tries = AsyncRetrying(
             retry=retry_if_result(is_transient),
             wait=pause,
-            stop=lambda state: self._draining or state.attempt_number >= self._allowed(state, before),
+            stop=lambda state: self._draining or self._is_enough(state, failures),
             retry_error_callback=_last_outcome,
         )
         patience = AsyncRetrying(
@@ -211,20 +190,23 @@ class Dispatcher:
         )
 
         async def attempt() -> Outcome:
-            return await patience.copy()(self._call, request)
+            outcome: Outcome = await patience.copy()(self._call, request)
+            if isinstance(outcome, Failure):
+                failures[outcome.error_class] += 1
+            return outcome
 
         outcome: Outcome = await tries(attempt)
-        return outcome, int(tries.statistics.get("attempt_number", 1))
+        made = int(tries.statistics.get("attempt_number", 1))
+        return outcome, replace(arrival, attempts=arrival.attempts + made, failures=failures)
 
-    def _allowed(self, state: RetryCallState, before: int) -> int:
-        """Attempts in place, as many as the last outcome's class still has."""
+    def _is_enough(self, state: RetryCallState, failures: Failures) -> bool:
+        """Whether no attempt in place follows the last one."""
         outcome = _last_outcome(state)
-        if not isinstance(outcome, Failure):
-            return 1
-        left = self._attempts.limit_of(outcome.error_class) - before
-        if not self._target.retries.topics:
-            return left
-        return min(left, self._attempts.in_place if outcome.error_class == WorkerLostError.__name__ else 1)
+        if not isinstance(outcome, Failure) or self._attempts.are_used_up(failures, outcome.error_class):
+            return True
+        lost = outcome.error_class == WorkerLostError.__name__
+        in_place = self._attempts.in_place if lost else 1
+        return bool(self._target.retries.topics) and state.attempt_number >= in_place
 
 
 def _last_outcome(state: RetryCallState) -> Outcome:

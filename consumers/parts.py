@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
+from consumers.attempts import Attempts
 from consumers.backlog import Backlog
 from consumers.breaker import Breaker, BreakerLimits
-from consumers.dispatch import Attempts, Target
+from consumers.dispatch import Target
 from consumers.flow import Flow, FlowLimits
 from consumers.ledger import Ledger
 from consumers.records import Marks, Names

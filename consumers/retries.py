@@ -7,8 +7,9 @@ request stood at first. Read back, it is that first request again, so ids and re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from consumers.attempts import Failures, from_text, to_text
 from consumers.records import OWN, Headers, InputRecord, OutputRecord
 from serve_app.errors import Failure
 
@@ -27,10 +28,11 @@ class RetryTopic:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A record as the work on it sees it: where the request stood at first, and the attempts so far."""
+    """A record as the work on it sees it: where the request stood at first, and what was tried so far."""
 
     record: InputRecord
     attempts: int = 0
+    failures: Failures = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Retries:
                 headers=_foreign(record.headers),
                 timestamp_ms=timestamp_ms if timestamp_ms >= 0 else None,
             )
-            return Arrival(first, int(own[OWN + "attempt"]))
+            return Arrival(first, int(own[OWN + "attempt"]), from_text(own[OWN + "failures"]))
         except (KeyError, ValueError):
             return Arrival(record)
 
@@ -76,6 +78,7 @@ def retry_record(arrival: Arrival, failure: Failure, topic: RetryTopic, now_ms: 
     timestamp_ms = first.timestamp_ms if first.timestamp_ms is not None else -1
     told = {
         OWN + "attempt": arrival.attempts,
+        OWN + "failures": to_text(arrival.failures),
         OWN + "due_ms": now_ms + topic.delay_ms,
         OWN + "first_seen_ms": first.first_seen_ms,
         ORIGIN + "topic": first.topic,
@@ -102,5 +105,5 @@ def due_ms(record: InputRecord) -> int:
 
 
 def _foreign(headers: Headers) -> Headers:
-    ours = (ORIGIN, LAST_ERROR, OWN + "attempt", OWN + "due_ms", OWN + "first_seen_ms")
+    ours = (ORIGIN, LAST_ERROR, OWN + "attempt", OWN + "failures", OWN + "due_ms", OWN + "first_seen_ms")
     return tuple((name, value) for name, value in headers if not name.startswith(ours))

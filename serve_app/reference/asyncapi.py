@@ -43,6 +43,7 @@ OPTIONAL_HEADERS = {
 }
 RETRY_HEADERS = {
     "capstream.attempt": "Attempts that were made so far, in digits.",
+    "capstream.failures": "How often they failed, by error class: InternalError=1,WorkerLostError=2.",
     "capstream.due_ms": "Not before this time, in ms since the epoch, is it tried again.",
     "capstream.first_seen_ms": "The request record's time in ms since the epoch; -1 if it has none.",
     "capstream.origin.topic": "The topic that the request came from.",

@@ -93,11 +93,13 @@ class ConsumerSettings(Closed):
         default=4,
         ge=1,
         le=100,
-        description="Attempts per record, retries included, before a transient failure is a dead letter.",
+        description="Failed attempts of a record, retries included, before a transient failure is a dead "
+        "letter; error classes of max_attempts_by_class are not among them.",
     )
     max_attempts_by_class: dict[str, Annotated[Whole, Field(ge=1, le=100)]] = Field(
         default=ATTEMPTS_BY_CLASS,
-        description="The same for single error classes; classes that are left out keep their default. "
+        description="The same for single error classes, each counted by itself; classes that are left out "
+        "keep their default. "
         "ProcessKilledError counts the consumer processes that died while they worked on a record.",
     )
     retry_delays_s: tuple[Annotated[Number, Field(ge=0.001, le=604_800)], ...] = Field(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from consumers.dispatch import Attempts, Dispatcher, Outcome, Target
+from consumers.attempts import Attempts
+from consumers.dispatch import Dispatcher, Outcome, Target
 from consumers.records import InputRecord, OutputRecord
 from consumers.retries import Retries, RetryTopic
 from consumers.settlement import Partition, Ticket
@@ -97,6 +98,18 @@ async def test_exhausted_attempts_are_a_dead_letter() -> None:
     assert output.topic == NAMES.dead_letters
     assert dict(output.headers)["capstream.attempts"] == b"3"
     assert tiers.calls == 3
+
+
+async def test_a_class_with_its_own_limit_counts_by_itself() -> None:
+    """Neither are lost workers held against a slow server nor the other way round, over all retries."""
+    tiers = Tiers(LATER, LOST, LOST, LATER, LOST, LOST, LATER)
+    came = record()
+    for _ in range(4):
+        came = await retried(tiers, came)
+    assert dict(came.headers)["capstream.failures"] == b"SourceUnavailableError=2,WorkerLostError=4"
+    last = await retried(tiers, came)
+    assert last.topic == NAMES.dead_letters
+    assert dict(last.headers)["capstream.attempts"] == b"7"
 
 
 async def test_permanent_failure_is_tried_once() -> None:
