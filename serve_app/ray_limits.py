@@ -14,8 +14,8 @@ from ray.serve.schema import RayActorOptionsSchema, ServeDeploySchema
 from serve_app.config import is_own
 from serve_app.schema.numbers import OptionalNumber, OptionalWhole, Whole, wants_number
 from serve_app.schema.ranges import models_in, range_of
-from serve_app.schema.violations import Place, dotted, plain, unknown, violations
-from serve_app.settings import DEFAULT_ONGOING_REQUESTS, Settings, is_secret
+from serve_app.schema.violations import Place, plain, unknown, violations
+from serve_app.settings import is_secret
 
 ROUTE = "allowed: / or /path, without a slash at its end, without { and }"
 PLACEMENT = (
@@ -24,7 +24,6 @@ PLACEMENT = (
     "placement_group_strategy",
     "max_replicas_per_node",
 )
-SHUTDOWN_S = 20.0  # Ray's own graceful_shutdown_timeout_s
 ONE_NODE = "allowed: 1, since the embedded broker is one node"
 Refusals = Iterator[tuple[Place, str]]
 
@@ -88,33 +87,6 @@ def impossible(document: Mapping[str, Any]) -> Refusals:
         if deployment.get("user_config") is not None:
             yield (*place, "user_config"), "capstream's deployments take none; settings stand in args"
     yield from _switches(document, ServeDeploySchema, ())
-
-
-def contradictions(document: Mapping[str, Any], settings: Settings) -> Iterator[str]:
-    """Where the deployments' keys and the settings cannot both be meant."""
-    allowed = DEFAULT_ONGOING_REQUESTS
-    for place, deployment in own_deployments(document):
-        match deployment.get("name"):
-            case "Broker" if settings.broker.kind != "embedded":
-                # Ray refuses options of a deployment that is not there, without saying why it is not.
-                told = f"'Broker' needs broker.kind embedded, found {settings.broker.kind}"
-                yield f"{dotted((*place, 'name'))}: {told}"
-            case "Consumer":
-                given = deployment.get("graceful_shutdown_timeout_s")
-                ends_s, drain_s = SHUTDOWN_S if given is None else given, settings.consumer.drain_timeout_s
-                if isinstance(ends_s, int | float) and ends_s < drain_s:
-                    told = f"{ends_s:g} is refused; allowed: at least consumer.drain_timeout_s, {drain_s:g}"
-                    yield f"{dotted((*place, 'graceful_shutdown_timeout_s'))}: {told}"
-            case "Captioner":
-                said = deployment.get("max_ongoing_requests")
-                allowed = said if isinstance(said, int) else allowed
-    batch = settings.captioner.batch
-    if (needed := batch.max_batch_size * batch.overlap) > allowed:
-        yield (
-            f"args.captioner.batch: max_batch_size {batch.max_batch_size} x overlap {batch.overlap} is "
-            f"{needed} requests, but a Captioner takes {allowed}; allowed: at most max_ongoing_requests "
-            "of the deployment Captioner"
-        )
 
 
 def refusals(value: object, model: type[BaseModel], place: Place) -> Refusals:

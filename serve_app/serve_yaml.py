@@ -21,10 +21,10 @@ from ray.serve.config import (
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.config import args_of, read_yaml, settings_from
+from serve_app.contradictions import contradictions
 from serve_app.errors import SettingsError
 from serve_app.ray_limits import (
     applications_of,
-    contradictions,
     deployments_of,
     impossible,
     own_deployments,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import uuid
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined] # public, but not marked
 
 from consumers.aot import ensure_runtime
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 # One per process: librdkafka prints to stderr where it is given none.
 KAFKA_LOG = logging.getLogger("tests.kafka")
 DOCKER_START_S = 60
+CLUSTER_TIMEOUT_S = 20
+KINDS = ("auto", "embedded", "docker")
+SERVERS = re.compile(r"[^\s,]+:\d+(,[^\s,]+:\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kafka", default="auto", help=text)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a misspelt ``--kafka`` before a test waits for it."""
+    chosen = config.getoption("--kafka")
+    if chosen not in KINDS and SERVERS.fullmatch(chosen) is None:
+        raise pytest.UsageError(f"--kafka {chosen} is refused; allowed: {', '.join(KINDS)} or HOST:PORT")
+
+
 @pytest.fixture(scope="session")
 def java_runtime(request: pytest.FixtureRequest) -> JavaRuntime:
     """The embedded broker's runtime, for tests of that broker itself."""
@@ -119,7 +131,12 @@ def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         reasons.append(reason)
     if reasons:
         _unavailable("; ".join(reasons))
-    yield Kafka(chosen, "cluster")
+    given = Kafka(chosen, "cluster")
+    try:
+        given.admin().list_topics(timeout=CLUSTER_TIMEOUT_S)
+    except KafkaException as error:
+        pytest.fail(f"--kafka {chosen}: no broker answers there: {error.args[0].str()}", pytrace=False)
+    yield given
 
 
 @pytest.fixture(scope="session")

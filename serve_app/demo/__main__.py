@@ -6,6 +6,7 @@ Exit code 0 says that all five ended as they should and that everything is stopp
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -130,8 +131,8 @@ def run(console: Console, folder: Path) -> bool:
                 f"up after {time.monotonic() - began:.1f} s; five requests to {settings.topics.requests}:"
             )
             endings = results_of(console, settings, requests)
-    finally:
         console.print("stopping …")
+    finally:
         left = application.stop()
     console.print(table_of(requests, endings))
     if left:
@@ -142,8 +143,20 @@ def run(console: Console, folder: Path) -> bool:
     return all(r.id in endings and endings[r.id].captioned == r.captioned for r in requests)
 
 
+def end_in_good_order() -> None:
+    """Let every way of being stopped end in an exception, so that the application is stopped as well."""
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # SIGINT too: a script's background commands ignore it, and so would the application that we start.
+        signal.signal(number, leave)
+
+
 def main() -> None:
     """Run the demo; what goes wrong is one sentence and exit code 1."""
+    end_in_good_order()
     console = Console()
     with tempfile.TemporaryDirectory(prefix="capstream-demo-") as folder:
         try:

@@ -1,4 +1,4 @@
-"""One call over a Serve handle, with every error of Ray's translated into a value.
+"""Calls over a Serve handle, with every error of Ray's translated into a value.
 
 Serve does not retry a call whose replica died, and a time-out of the caller does not stop the callee:
 both are seen to here.
@@ -7,17 +7,42 @@ both are seen to here.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
-from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
+from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
 from serve_app.errors import Failure, InternalError, OverloadedError, RecordError, WorkerLostError
 
 # What `handle.method.remote(...)` is said to return; only the first kind is ever asked for here.
 Response = DeploymentResponse[Any] | DeploymentResponseGenerator[Any]
 MAX_BUG_CHARS = 300
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[Model]):
+    """What the replicas of a deployment said, and whether each of them did; false where there is none."""
+
+    found: list[Model]
+    complete: bool
+
+
+async def answers(handle: DeploymentHandle[Any], model: type[Model], timeout_s: float) -> Answers[Model]:
+    """Ask every replica for its ``status``.
+
+    One may be down or have its hands full, which is no reason to keep the rest back.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            said = await handle.broadcast("status").results_async(return_exceptions=True)
+    except (TimeoutError, RayError, RayServeException):
+        return Answers([], complete=False)
+    found = [model.model_validate(one) for one in said if not isinstance(one, BaseException)]
+    return Answers(found, complete=len(found) == len(said) > 0)
 
 
 async def answer(response: Response, timeout_s: float) -> Any:  # noqa: ANN401  as a handle's calls are

@@ -12,11 +12,9 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.deployments.calls import answer
+from serve_app.deployments.calls import answer, answers
 from serve_app.deployments.openapi import REQUEST_BODY, Api
 from serve_app.errors import Failure, OverloadedError, RequestInvalidError
 from serve_app.schema import Captioned, CaptionRecord, Closed
@@ -75,10 +73,13 @@ class Status(Closed):
     """All replicas of consumer and decoder, and the sums of the consumers."""
 
     in_flight: int = Field(ge=0)
-    undone: int | None = Field(ge=0, description="null while the broker does not say it of all partitions.")
+    undone: int | None = Field(
+        ge=0,
+        description="null while a consumer does not answer, or the broker does not say it of all partitions.",
+    )
     watermarks: dict[str, int]
     undone_by_partition: dict[str, int]
-    consumers: list[ConsumerStatus]
+    consumers: list[ConsumerStatus] = Field(description="Those that answer within ten seconds.")
     decoders: list[DecoderStatus] = Field(description="Those that answer within two seconds.")
 
 
@@ -142,25 +143,16 @@ class Ingress:
     @api.get("/v1/status")
     async def status(self) -> Status:
         """Return what is in flight, the watermarks, the undone records, and how decoding is contained."""
-        asked = asyncio.create_task(self._decoders())
-        found = await self._consumer.broadcast("status").results_async(timeout_s=STATUS_TIMEOUT_S)
-        consumers = [ConsumerStatus.model_validate(one) for one in found]
-        undone = {place: n for one in consumers for place, n in one.undone.items()}
-        watermarks = {place: at for one in consumers for place, at in one.watermarks.items()}
+        asked = asyncio.create_task(answers(self._decoder, DecoderStatus, DECODERS_TIMEOUT_S))
+        consumers = await answers(self._consumer, ConsumerStatus, STATUS_TIMEOUT_S)
+        undone = {place: n for one in consumers.found for place, n in one.undone.items()}
+        watermarks = {place: at for one in consumers.found for place, at in one.watermarks.items()}
+        known = consumers.complete and undone.keys() >= watermarks.keys()
         return Status(
-            in_flight=sum(one.in_flight for one in consumers),
-            undone=sum(undone.values()) if undone.keys() >= watermarks.keys() else None,
+            in_flight=sum(one.in_flight for one in consumers.found),
+            undone=sum(undone.values()) if known else None,
             watermarks=watermarks,
             undone_by_partition=undone,
-            consumers=consumers,
-            decoders=await asked,
+            consumers=consumers.found,
+            decoders=(await asked).found,
         )
-
-    async def _decoders(self) -> list[DecoderStatus]:
-        # A replica may be down or have its hands full, which is no reason to keep the rest back.
-        try:
-            async with asyncio.timeout(DECODERS_TIMEOUT_S):
-                found = await self._decoder.broadcast("status").results_async(return_exceptions=True)
-        except (TimeoutError, RayError, RayServeException):
-            return []
-        return [DecoderStatus.model_validate(one) for one in found if not isinstance(one, BaseException)]

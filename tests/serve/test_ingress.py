@@ -169,6 +169,16 @@ async def test_status_adds_up(application: Application, clip: Path) -> None:
     assert (consumer.settled, consumer.in_flight_bytes, consumer.paused) == (count, 0, False)
 
 
+async def test_status_tells_what_it_can_while_a_consumer_is_down(application: Application) -> None:
+    """A replica that was killed is no error of the others; what nobody knows is null."""
+    application.kill("Consumer")
+    status, answer = await get(f"{application.url}/v1/status")
+    assert status == 200
+    found = Status.model_validate(answer)
+    assert found.consumers or found.undone is None
+    assert len(found.decoders) == 1
+
+
 async def test_status_says_how_decoding_is_contained(application: Application) -> None:
     """Every guard is named once, for each decoder replica: in force, or missing with its reason."""
     (decoder,) = Status.model_validate((await get(f"{application.url}/v1/status"))[1]).decoders

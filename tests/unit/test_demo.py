@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,27 @@ def test_a_taken_port_is_named_with_what_to_do() -> None:
 def test_the_reason_is_the_last_error_of_the_log(log: str, reason: str) -> None:
     """Without the colours and process names that Ray puts before each line."""
     assert reason_in(log) == reason
+
+
+STOPPED = """
+import os, signal
+from serve_app.demo.__main__ import end_in_good_order
+end_in_good_order()
+try:
+    os.kill(os.getpid(), signal.{name})
+finally:
+    print("stopped")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_the_demo_stops_what_it_started_however_it_ends(name: str) -> None:
+    """A closed terminal ends it in good order, also where a script started it, which ignores Ctrl-C."""
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", STOPPED.format(name=name)], capture_output=True, text=True, check=False
+        )
+    finally:
+        signal.signal(signal.SIGINT, ignored)
+    assert (ran.returncode, ran.stdout) == (128 + signal.Signals[name], "stopped\n")

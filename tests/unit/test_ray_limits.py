@@ -172,6 +172,19 @@ def test_batches_that_cannot_fill_are_told(tmp_path: Path, batch: int, ongoing: 
     ]
 
 
+@pytest.mark.parametrize(("http", "told"), [({}, "8000"), ({"port": 8001}, "8001"), ({"port": 8002}, None)])
+def test_one_port_for_two_is_told(tmp_path: Path, http: dict[str, int], told: str | None) -> None:
+    """HTTP and the embedded broker, which takes two ports, listen apart; 8000 where the file says nothing."""
+    document = changed(("http_options",), http)
+    document["applications"][0]["args"]["broker"] = {"kind": "embedded", "port": 8000}
+    path = tmp_path / "serve.yaml"
+    path.write_text(yaml.safe_dump(document))
+    sentence = (
+        f"args.broker.port: 8000 is refused; allowed: one that leaves http_options.port, {told}, to Serve"
+    )
+    assert [line.split(";")[:2] for line in check_file(path, {})] == ([sentence.split(";")] if told else [])
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -1,0 +1,52 @@
+"""What each may be, and not both together: Ray's keys of a Serve YAML, and our settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from serve_app.ray_limits import own_deployments
+from serve_app.schema.violations import dotted
+from serve_app.settings import DEFAULT_ONGOING_REQUESTS, EmbeddedBroker, Settings
+
+SHUTDOWN_S = 20.0  # Ray's own graceful_shutdown_timeout_s
+HTTP_PORT = 8000  # Serve's own http_options.port
+
+
+def contradictions(document: Mapping[str, Any], settings: Settings) -> Iterator[str]:
+    """Where the deployments' keys and the settings cannot both be meant."""
+    allowed = DEFAULT_ONGOING_REQUESTS
+    for place, deployment in own_deployments(document):
+        match deployment.get("name"):
+            case "Broker" if settings.broker.kind != "embedded":
+                # Ray refuses options of a deployment that is not there, without saying why it is not.
+                told = f"'Broker' needs broker.kind embedded, found {settings.broker.kind}"
+                yield f"{dotted((*place, 'name'))}: {told}"
+            case "Consumer":
+                given = deployment.get("graceful_shutdown_timeout_s")
+                ends_s, drain_s = SHUTDOWN_S if given is None else given, settings.consumer.drain_timeout_s
+                if isinstance(ends_s, int | float) and ends_s < drain_s:
+                    told = f"{ends_s:g} is refused; allowed: at least consumer.drain_timeout_s, {drain_s:g}"
+                    yield f"{dotted((*place, 'graceful_shutdown_timeout_s'))}: {told}"
+            case "Captioner":
+                said = deployment.get("max_ongoing_requests")
+                allowed = said if isinstance(said, int) else allowed
+    yield from _one_port_for_two(document, settings)
+    batch = settings.captioner.batch
+    if (needed := batch.max_batch_size * batch.overlap) > allowed:
+        yield (
+            f"args.captioner.batch: max_batch_size {batch.max_batch_size} x overlap {batch.overlap} is "
+            f"{needed} requests, but a Captioner takes {allowed}; allowed: at most max_ongoing_requests "
+            "of the deployment Captioner"
+        )
+
+
+def _one_port_for_two(document: Mapping[str, Any], settings: Settings) -> Iterator[str]:
+    http = document.get("http_options")
+    port = http.get("port", HTTP_PORT) if isinstance(http, Mapping) else HTTP_PORT
+    own = settings.broker
+    if isinstance(own, EmbeddedBroker) and port in (own.port, own.port + 1):
+        yield (
+            f"args.broker.port: {own.port} is refused; allowed: one that leaves http_options.port, {port}, "
+            "to Serve; the broker takes the next one as well"
+        )
