@@ -1,4 +1,4 @@
-"""What the ledger costs: records per second through begin, finish and settle, and the text beside an offset.
+"""What the ledger costs: records per CPU second through begin, finish and settle, and the text beside an offset.
 
 10,000 records stay in flight over 6 partitions; they finish in random order, and so many at a time are
 settled together: 20 (nearly each by itself), 200 and 2,000. Positions are made as for a commit. Second, the
@@ -67,12 +67,12 @@ def rate(records: int, together: int, rng: random.Random) -> float:
     while passed < records:
         # The slowest tenth never finishes before the rest, so the bitmap has work to do.
         done, waiting = waiting[:together], waiting[together:]
-        began = time.perf_counter()
+        began = time.process_time()
         for ticket in done:
             ledger.finish(ticket, OUTPUTS)
         ledger.apply(ledger.settlement(), committed=True)
         taken = arrivals.begin(together)
-        busy_s += time.perf_counter() - began
+        busy_s += time.process_time() - began
         waiting += taken
         if passed % IN_FLIGHT < together:
             rng.shuffle(waiting)
@@ -106,7 +106,7 @@ def main() -> None:
     for together in TOGETHER:
         rates = [rate(asked.records, together, random.Random(n)) for n in range(asked.rounds)]
         shown = "  ".join(f"{one:9,.0f}" for one in rates)
-        print(f"settled {together:5} at a time, records/s: {shown}  (goal: {GOAL:,})")
+        print(f"settled {together:5} at a time, records per CPU second: {shown}  (goal: {GOAL:,})")
     for name, length in longest_texts(np.random.default_rng(1)).items():
         print(f"metadata, {name:22}: {length:5} of {BROKER_LIMIT} characters")
 
