@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from serve_app.schema import CAPTION_SCHEMA, REQUEST_SCHEMA, CaptionRecord, CaptionRequest
-from serve_app.schema.request import SAMPLING_BY_KEY
+from serve_app.schema.sampling import SAMPLING_BY_KEY
 
 Schema = dict[str, Any]
 DIALECT = GenerateJsonSchema.schema_dialect
