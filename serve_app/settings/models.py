@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 QWEN_FRAMES = FrameRule(fps=2.0, min_frames=4, max_frames=768, frame_factor=2, placing="ends")
+SMOLVLM_FRAMES = FrameRule(fps=1.0, max_frames=64, rounding="nearest", placing="ends_down", skip_s=1.0)
 CONTEXT_TOKENS = 128_000  # of which qwen-vl-utils gives nine tenths to a video
 
 
@@ -76,8 +77,15 @@ BUILT_IN: Final[tuple[ModelProfile, ...]] = (
     ),
     ModelProfile(
         name="smolvlm2",
+        models=("*smolvlm2-2.2b*", "*smolvlm-instruct*"),
+        frames=SMOLVLM_FRAMES,
+        size=ExactSize(width=384, height=384),
+        tokens=FrameTokens(per_frame=81),
+    ),
+    ModelProfile(
+        name="smolvlm2-small",
         models=("*smolvlm*",),
-        frames=FrameRule(fps=1.0, max_frames=64, rounding="nearest", placing="ends_down", skip_s=1.0),
+        frames=SMOLVLM_FRAMES,
         size=ExactSize(width=512, height=512),
         tokens=FrameTokens(per_frame=64),
     ),
@@ -106,7 +114,10 @@ BUILT_IN: Final[tuple[ModelProfile, ...]] = (
 
 
 def profile_of(model: str, own: Sequence[ModelProfile] = ()) -> ModelProfile | None:
-    """The profile of that name, else the first for that model id; one's own come first."""
-    known = (*own, *BUILT_IN)
-    named = (profile for profile in known if profile.name.lower() == model.lower())
-    return next(named, None) or next((profile for profile in known if profile.fits(model)), None)
+    """The profile of that name, else the first for that model id; one's own come first in both."""
+    for known in (own, BUILT_IN):
+        named = (profile for profile in known if profile.name.lower() == model.lower())
+        fitting = (profile for profile in known if profile.fits(model))
+        if (found := next(named, None) or next(fitting, None)) is not None:
+            return found
+    return None

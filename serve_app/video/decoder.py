@@ -27,7 +27,7 @@ from serve_app.video.limits import DEFAULT_LIMITS, check_duration
 from serve_app.video.picture import Painter, turn_of
 from serve_app.video.plan import Plan, plan, through
 from serve_app.video.profiles import model_frames
-from serve_app.video.sampling import choose, thinned
+from serve_app.video.sampling import choose, each_once, thinned
 from serve_app.video.scenes import SMALL, changes, pick
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _chosen(index: VideoIndex, shot: Shot, looks: NDArray[np.float64] | None) ->
     if shot.rule is not None:
         return model_frames(times, end, shot.rule, shot.start_s, shot.end_s)
     if looks is not None:
-        return np.unique(np.searchsorted(times, looks))
+        return each_once(np.searchsorted(times, looks))
     if isinstance(shot.sampling, SceneSampling):
         raise TypeError("scene sampling needs looks")
     flags = index.packets.keyframe[index.ordinals]

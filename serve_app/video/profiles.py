@@ -15,7 +15,7 @@ import numpy as np
 
 from serve_app.schema import FrameFacts
 from serve_app.settings.profile import FrameTokens, PatchTokens, PixelTokens, TileTokens
-from serve_app.video.sampling import bounded, middles, shown_at, shown_between, spread
+from serve_app.video.sampling import bounded, each_once, middles, shown_at, shown_between, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,31 +36,35 @@ def model_frames(
     """Indices of the frames that the rule takes of a range; arguments and errors as ``choose``."""
     first, stop = shown_between(pts_seconds, end_seconds, start_s, end_s)
     part = pts_seconds[first:stop]
-    fps = frame_rate(pts_seconds, end_seconds)
-    count = frame_count(rule, len(part), fps)
-    if steady(part):
-        return first + placed(rule, len(part), count, fps)
     end = float(pts_seconds[stop]) if stop < len(pts_seconds) else end_seconds
-    return first + _placed_in_time(rule, part, end, count)
+    if steady(part, end):
+        fps = frame_rate(pts_seconds)
+        return first + placed(rule, len(part), frame_count(rule, len(part), fps), fps)
+    average = len(part) / (end - float(part[0]))
+    return first + _placed_in_time(rule, part, end, frame_count(rule, len(part), average))
 
 
-def frame_rate(pts_seconds: NDArray[np.float64], end_seconds: float) -> float:
-    """Average frames per second, without the noise of adding up seconds."""
-    gaps = len(pts_seconds) - 1
-    seconds = float(pts_seconds[-1] - pts_seconds[0]) if gaps else end_seconds - float(pts_seconds[0])
-    rate = max(gaps, 1) / seconds if seconds > 0 else 1.0
+def frame_rate(pts_seconds: NDArray[np.float64]) -> float:
+    """Frames per second from the first to the last, without the noise of adding up seconds."""
+    gaps, seconds = len(pts_seconds) - 1, float(pts_seconds[-1] - pts_seconds[0])
+    if gaps == 0 or seconds <= 0:
+        return 1.0
+    rate = gaps / seconds
     near = float(Fraction(rate).limit_denominator(RATE_DENOMINATOR))
     return near if abs(near - rate) <= 1e-6 * rate and near > 0 else rate
 
 
-def steady(pts_seconds: NDArray[np.float64]) -> bool:
-    """Whether each frame is nearer to its place at a constant rate than to its neighbours'."""
+def steady(pts_seconds: NDArray[np.float64], end_seconds: float) -> bool:
+    """Whether each frame is nearer to its place at a constant rate than to its neighbours'.
+
+    The last one may be shown for two: containers leave its end to guesses. A single frame is none.
+    """
     total = len(pts_seconds)
-    if total < 3:
-        return True
+    if total == 1:
+        return False
     ideal = np.linspace(pts_seconds[0], pts_seconds[-1], total)
     gap = (pts_seconds[-1] - pts_seconds[0]) / (total - 1)
-    return bool(gap > 0 and np.abs(pts_seconds - ideal).max() < 0.5 * gap)
+    return bool(np.abs(pts_seconds - ideal).max() < 0.5 * gap and end_seconds - pts_seconds[-1] < 2.5 * gap)
 
 
 def frame_count(rule: FrameRule, total: int, fps: float) -> int:
@@ -78,9 +82,9 @@ def placed(rule: FrameRule, total: int, count: int, fps: float) -> NDArray[np.in
     first, last = _kept(rule, total, fps)
     match rule.placing:
         case "ends":
-            return np.unique(np.linspace(first, last, count).round().astype(np.int64))
+            return each_once(np.linspace(first, last, count).round().astype(np.int64))
         case "ends_down":
-            return np.unique(np.linspace(first, last, count, dtype=np.int64))
+            return each_once(np.linspace(first, last, count, dtype=np.int64))
         case "starts":
             return first + np.arange(count, dtype=np.int64) * (last - first + 1) // count
         case "middles":
@@ -108,9 +112,9 @@ def _placed_in_time(rule: FrameRule, part: NDArray[np.float64], end: float, coun
         case "ends" if rule.skip_s == 0:
             return spread(part, count)
         case "ends" | "ends_down":
-            return np.unique(shown_at(part, np.linspace(low, high, count)))
+            return each_once(shown_at(part, np.linspace(low, high, count)))
         case "starts":
-            return np.unique(shown_at(part, low + np.arange(count, dtype=np.float64) * ((end - low) / count)))
+            return each_once(shown_at(part, low + np.arange(count, dtype=np.float64) * ((end - low) / count)))
         case "middles":
             return middles(part, low, end, count) if count < total else np.arange(total, dtype=np.int64)
         case _:

@@ -140,6 +140,14 @@ def shown_at(pts_seconds: NDArray[np.float64], points: NDArray[np.float64]) -> N
     return np.searchsorted(pts_seconds, points + _grace(pts_seconds), side="right").astype(np.int64) - 1
 
 
+def each_once(rising: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices that do not fall, without those that repeat.
+
+    ``np.unique`` would import more of numpy when it is first called; the decoding process may not.
+    """
+    return rising[np.diff(rising, prepend=rising[0] - 1) > 0]
+
+
 def shown_between(
     pts_seconds: NDArray[np.float64], end_seconds: float, start_s: float | None, end_s: float | None
 ) -> tuple[int, int]:
@@ -173,7 +181,7 @@ def _at(
         raise NoFramesError(
             f"no frame is shown at {points[outside][0]:.3f} s: the range is {low:.3f} s to {end:.3f} s"
         )
-    return np.unique(shown_at(pts_seconds, points))
+    return each_once(shown_at(pts_seconds, np.sort(points)))
 
 
 def _stepped(pts_seconds: NDArray[np.float64], start: float, end: float, step: float) -> NDArray[np.int64]:

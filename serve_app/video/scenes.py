@@ -117,6 +117,6 @@ def _fewer(quotas: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 def _filled(pts_seconds: NDArray[np.float64], few: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """The looks chosen and others spread in time between them, ``count`` in all."""
-    others = np.setdiff1d(np.arange(len(pts_seconds), dtype=np.int64), few)
+    others = np.delete(np.arange(len(pts_seconds), dtype=np.int64), few)
     more = others[spread(pts_seconds[others], count - len(few))]
     return np.sort(np.concatenate((few, more)))
