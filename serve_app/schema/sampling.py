@@ -52,7 +52,7 @@ class UniformSampling(Closed):
     """The range in equal segments, and of each the frame shown at its middle.
 
     The first and the last frame, often black or faded, are not taken unless the video is short. The rule
-    of TSN's test mode and of InternVL's loader.
+    of TSN's test mode and of InternVL's processor in transformers.
     """
 
     strategy: Literal["uniform"] = "uniform"

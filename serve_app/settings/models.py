@@ -105,7 +105,7 @@ BUILT_IN: Final[tuple[ModelProfile, ...]] = (
     ),
     ModelProfile(
         name="gemini",
-        models=("gemini-*", "*/gemini-*"),
+        models=("gemini-1.5-*", "gemini-2.*", "*/gemini-1.5-*", "*/gemini-2.*"),
         frames=FrameRule(fps=1.0, max_frames=768, placing="starts"),
         size=FitSize(longest_edge=768),
         tokens=FrameTokens(per_frame=258),

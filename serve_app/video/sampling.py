@@ -8,7 +8,8 @@ range, ends included, and for each the frame nearest in time; ties go to the eve
 a constant frame rate the indices are ``round(linspace(0, m - 1, n))``, the rule of Qwen's loader.
 A single frame is the middle one. Frames that collide move to their neighbours: n frames come out
 wherever the range holds n. ``uniform``: the frames shown at the middles of n equal segments, at a
-constant frame rate ``floor((k + 1/2) m / n)``, the rule of InternVL's loader; collisions as above.
+constant frame rate ``floor((k + 1/2) m / n)``, the rule of InternVL's processor in transformers;
+collisions as above.
 ``keyframes``: those that the container flags. ``times``: the frames shown at given times. ``scene``
 needs a look at the pictures and is in :mod:`serve_app.video.scenes`.
 """
