@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(BIN)/python -m uv
 NO_PACKAGES = { echo "The packages could not be installed into .venv, for the reason above: see that the package index is reachable and the disk has room (3 GB), then say make $(MAKECMDGOALS) again."; exit 1; }
 
-.PHONY: help demo test test-unit lint docs lock bench chaos chaos-short clean
+.PHONY: help demo test parity test-unit lint docs lock bench chaos chaos-short clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,10 @@ demo: .venv/.demo ## Caption a few clips through Kafka and Ray Serve on this mac
 
 test: .venv/.dev ## Run the whole suite; needs no Docker and no Java (the broker comes with the packages).
 	@$(BIN)/pytest
+	@test -z "$$CI" || $(MAKE) --no-print-directory parity
+
+parity: .venv-parity/.made ## Compare with the models' own code, 4.7 GB of it, in an environment of its own; CI's `make test` does.
+	@.venv-parity/bin/python -m pytest -c tests/parity/pytest.ini --rootdir . --confcutdir tests/parity tests/parity
 
 test-unit: .venv/.dev ## Run the tests that need no broker and no Ray.
 	@$(BIN)/pytest tests/unit
@@ -34,6 +38,8 @@ lock: .venv/.dev ## Resolve requirements/*.txt and the broker's jars anew.
 		--extra embedded pyproject.toml requirements/build.in -o requirements/demo.txt
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra embedded --extra dev -c requirements/demo.txt pyproject.toml requirements/build.in -o requirements/dev.txt
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-emit-package triton -c requirements/dev.txt requirements/parity.in -o requirements/parity.txt
 	@$(BIN)/python -m consumers.jars --lock
 
 bench: .venv/.dev ## Run the benchmarks of docs/benchmarks.md; other decoders join in where the extra `bench` is installed.
@@ -47,7 +53,7 @@ chaos-short: .venv/.dev ## The same in four minutes; CHAOS="--delivery at_least_
 	@$(BIN)/python -m tests.chaos --short $(CHAOS)
 
 clean: ## Remove the environment and everything made here.
-	@rm -rf .venv .capstream .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-parity .capstream .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/.uv:
 	@test -n "$(PYTHON)" || { echo "capstream needs Python 3.11, 3.12 or 3.13: install one, or say make PYTHON=/path/to/python3"; exit 1; }
@@ -64,3 +70,9 @@ clean: ## Remove the environment and everything made here.
 	@$(UV) pip sync -q --require-hashes --python $(BIN)/python requirements/dev.txt || $(NO_PACKAGES)
 	@$(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e . || $(NO_PACKAGES)
 	@touch $@ .venv/.demo
+
+# PyTorch's Linux packages bring CUDA along; its compiler, a fifth of it all, is left out.
+.venv-parity/.made: requirements/parity.txt | .venv/.uv
+	@test -x .venv-parity/bin/python || $(UV) venv -q --python $(BIN)/python .venv-parity
+	@$(UV) pip sync -q --require-hashes --python .venv-parity/bin/python requirements/parity.txt
+	@touch $@

@@ -14,8 +14,8 @@ from serve_app.schema import CaptionRequest, FrameFacts, SourceFacts, VideoFacts
 from serve_app.settings import Settings
 from serve_app.settings.video import EVERY_GUARD
 from serve_app.sources.fetch import Fetcher
-from serve_app.video.frames import Frames
-from serve_app.video.job import Contained, DecodeJob, Shot
+from serve_app.video.job import Asked, Contained, DecodeJob, Shot
+from serve_app.video.profiles import facts_of
 from serve_app.video.sandbox import Sandbox
 
 log = logging.getLogger("ray.serve")
@@ -50,6 +50,7 @@ class Preparation:
     def __init__(self, settings: Settings) -> None:
         decoder = settings.decoder
         self._settings = decoder
+        self._profile = settings.profile
         self._fetcher = Fetcher(settings.sources)
         self._sandbox = Sandbox.of(decoder)
 
@@ -76,7 +77,7 @@ class Preparation:
                 facts = Facts(
                     source=fetched.facts,
                     video=decoded.video,
-                    frames=_frame_facts(decoded.frames),
+                    frames=facts_of(decoded.frames, self._profile),
                     warnings=decoded.warnings,
                     fetch_s=got - began,
                     decode_s=time.monotonic() - got,
@@ -84,15 +85,10 @@ class Preparation:
                 yield Prepared(decoded.frames.data, facts)
 
     def _shot(self, request: CaptionRequest) -> Shot:
-        sampling = request.sampling or self._settings.sampling
-        return Shot(sampling, request.start_s, request.end_s, self._settings.geometry)
+        asked = Asked(request.sampling, request.start_s, request.end_s, request.max_sampled_frames)
+        return asked.shot(self._settings, self._profile)
 
     async def close(self) -> None:
         """End the children and the session."""
         await self._sandbox.close()
         await self._fetcher.close()
-
-
-def _frame_facts(frames: Frames) -> FrameFacts:
-    _, height, width, _ = frames.data.shape
-    return FrameFacts(pts_seconds=frames.pts_seconds.tolist(), width=width, height=height)

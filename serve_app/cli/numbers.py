@@ -35,8 +35,23 @@ class Number(click.ParamType[float]):
         return low if math.isinf(self.high) else f"{low}, at most {self.high:,g}"
 
 
+@dataclass(frozen=True)
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """Numbers of one kind, separated by commas."""
+
+    each: Number
+    name = "numbers"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, context: click.Context | None
+    ) -> tuple[float, ...]:
+        """Read them; the first that is refused is named."""
+        return tuple(self.each.convert(part.strip(), param, context) for part in str(value).split(","))
+
+
 FPS = Number(above=True, high=240)
 NUM_FRAMES = Number(low=1, high=4096, whole=True)
+TIMES = Numbers(Number())
 EVERY = Number(above=True, high=86_400)
 START = Number()
 END = Number(above=True)

@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -42,10 +43,16 @@ def configuration() -> str:
 def _sections(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[str]:
     for key, field in model.model_fields.items():
         for inner in models_in(field.annotation):
-            place = (*path, key)
-            leaves = {k: f for k, f in inner.model_fields.items() if not models_in(f.annotation)}
+            place = (*path, key + "[]" if _is_list(field) else key)
+            leaves = {
+                k: f for k, f in inner.model_fields.items() if _is_list(f) or not models_in(f.annotation)
+            }
             yield _heading(inner, place) + _chosen(field, inner) + _table(leaves, place)
             yield from _sections(inner, place)
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is tuple
 
 
 def _heading(model: type[BaseModel], path: tuple[str, ...]) -> str:

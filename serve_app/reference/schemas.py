@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from serve_app.schema import CAPTION_SCHEMA, REQUEST_SCHEMA, CaptionRecord, CaptionRequest
-from serve_app.schema.request import SAMPLING_BY_KEY
+from serve_app.schema.sampling import SAMPLING_BY_KEY
 
 Schema = dict[str, Any]
 DIALECT = GenerateJsonSchema.schema_dialect
@@ -19,8 +19,8 @@ URL_PATTERN = r"^\s*[A-Za-z][A-Za-z0-9+.\-]*:\S+\s*$"
 REQUEST_NOTE = (
     "One video to caption: a JSON object, a URL in a JSON string, or a list of chat messages. The URL alone, "
     "without JSON around it, is taken too. Not expressed here: end_s must be above start_s, min_frames must "
-    "not be above max_frames, and messages must hold exactly one video or video_url item. The reader is more "
-    "lenient with numbers: it takes them as text, too."
+    "not be above max_frames, nor frame_factor, and messages must hold exactly one video or video_url item. "
+    "The reader is more lenient with numbers: it takes them as text, too."
 )
 
 

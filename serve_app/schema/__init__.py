@@ -21,14 +21,16 @@ from serve_app.schema.caption import (
     Workers,
 )
 from serve_app.schema.closed import Closed
-from serve_app.schema.request import (
-    REQUEST_SCHEMA,
-    CaptionRequest,
-    ChatMessage,
+from serve_app.schema.request import REQUEST_SCHEMA, CaptionRequest, ChatMessage
+from serve_app.schema.sampling import (
     FpsSampling,
     IntervalSampling,
+    KeyframesSampling,
     NumFramesSampling,
     Sampling,
+    SceneSampling,
+    TimesSampling,
+    UniformSampling,
     name_strategy,
 )
 
@@ -46,11 +48,15 @@ __all__ = [
     "FpsSampling",
     "FrameFacts",
     "IntervalSampling",
+    "KeyframesSampling",
     "NumFramesSampling",
     "Origin",
     "Sampling",
+    "SceneSampling",
     "SourceFacts",
+    "TimesSampling",
     "Timings",
+    "UniformSampling",
     "Usage",
     "VideoFacts",
     "Workers",

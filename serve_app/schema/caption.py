@@ -38,6 +38,10 @@ class FrameFacts(Closed):
     pts_seconds: list[float] = Field(description="The exact pts of each frame, on the container's timeline.")
     width: int = Field(ge=1)
     height: int = Field(ge=1)
+    profile: str | None = Field(default=None, description="The model profile that was followed; null: none.")
+    visual_tokens: int | None = Field(
+        default=None, ge=0, description="What the frames cost the model by its profile; null without one."
+    )
 
 
 class Caption(Closed):

@@ -3,63 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from serve_app.schema.closed import Closed
-from serve_app.schema.numbers import Number, OptionalNumber, Whole
+from serve_app.schema.numbers import OptionalNumber, OptionalWhole
+from serve_app.schema.sampling import MAX_FRAMES, Sampling, name_strategy
 
 REQUEST_SCHEMA: Final = "capstream.request/v1"
 # An id stands in headers, log lines and tables.
 PRINTABLE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 MAX_URL_CHARS = 64 * 1024 * 1024  # a data: URI carries the video itself; the broker limits the record
-
-
-class _CountBounds(Closed):
-    min_frames: Whole = Field(
-        default=1, ge=1, le=4096, description="Never fewer frames, if the video has them."
-    )
-    max_frames: Whole = Field(default=768, ge=1, le=4096, description="Never more frames.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min_frames > self.max_frames:
-            raise ValueError(f"min_frames {self.min_frames} is above max_frames {self.max_frames}")
-        return self
-
-
-class FpsSampling(_CountBounds):
-    """For k = 0, 1, … the frame shown at start + k / fps: the last one whose pts is not later."""
-
-    strategy: Literal["fps"] = "fps"
-    fps: Number = Field(default=2.0, gt=0, le=240, description="Frames per second of video.")
-
-
-class NumFramesSampling(Closed):
-    """A fixed number of frames, spread uniformly over the video or the asked range."""
-
-    strategy: Literal["num_frames"] = "num_frames"
-    num_frames: Whole = Field(ge=1, le=4096, description="Frames in all.")
-
-
-class IntervalSampling(_CountBounds):
-    """One frame every so many seconds: the frame shown at start + k x every_s."""
-
-    strategy: Literal["interval"] = "interval"
-    every_s: Number = Field(gt=0, le=86_400, description="Seconds from one frame to the next.")
-
-
-Sampling = Annotated[FpsSampling | NumFramesSampling | IntervalSampling, Field(discriminator="strategy")]
-SAMPLING_BY_KEY = {"fps": "fps", "num_frames": "num_frames", "every_s": "interval"}
-
-
-def name_strategy(value: object) -> object:
-    """``{"fps": 2}`` means ``{"strategy": "fps", "fps": 2}``: fill in the strategy its key implies."""
-    if not isinstance(value, dict) or "strategy" in value:
-        return value
-    named = [strategy for key, strategy in SAMPLING_BY_KEY.items() if key in value]
-    return {"strategy": named[0], **value} if len(named) == 1 else value
 
 
 class ChatMessage(BaseModel):
@@ -100,6 +55,12 @@ class CaptionRequest(Closed):
     start_s: OptionalNumber = Field(default=None, ge=0, description="On the container's timeline, included.")
     end_s: OptionalNumber = Field(
         default=None, gt=0, description="On the container's timeline, not included."
+    )
+    max_sampled_frames: OptionalWhole = Field(
+        default=None,
+        ge=1,
+        le=MAX_FRAMES,
+        description="Never more frames, whatever the sampling; the settings' own limit holds as well.",
     )
     metadata: dict[str, JsonValue] = Field(
         default_factory=dict, description="Copied into the caption record, unread."

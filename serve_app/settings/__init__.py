@@ -25,6 +25,7 @@ from serve_app.settings.captioner import (
 from serve_app.settings.client import holds_credentials, is_secret
 from serve_app.settings.consumer import BreakerSettings, ConsumerSettings
 from serve_app.settings.kafka import Broker, ClusterBroker, EmbeddedBroker, TopicSettings, retry_topic
+from serve_app.settings.profile import ModelProfile
 from serve_app.settings.sources import SourceSettings
 from serve_app.settings.video import DecoderSettings, GeometrySettings, LimitSettings
 
@@ -41,6 +42,7 @@ __all__ = [
     "EmbeddedBroker",
     "GeometrySettings",
     "LimitSettings",
+    "ModelProfile",
     "Settings",
     "SourceSettings",
     "TopicSettings",
@@ -99,14 +101,21 @@ class Settings(Closed):
             moved["broker"] = self.broker.model_copy(update={"data_dir": here / self.broker.data_dir})
         return self.model_copy(update=moved)
 
+    @property
+    def profile(self) -> ModelProfile | None:
+        """The profile of the model that captions; ``None``: ``decoder.sampling`` and ``decoder.geometry``."""
+        return self.decoder.profile_for(self.captioner.engine.model_id)
+
     def config_hash(self) -> str:
         """Twelve hexadecimal digits over the settings that decide what a caption says."""
-        said = {
+        said: dict[str, object] = {
             "sampling": self.decoder.sampling.model_dump(mode="json"),
             "geometry": self.decoder.geometry.model_dump(mode="json"),
             "engine": self.captioner.engine.model_dump(mode="json"),
             "task": self.captioner.task,
         }
+        if self.profile is not None:
+            said["profile"] = self.profile.model_dump(mode="json")
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
     def shown(self) -> dict[str, object]:

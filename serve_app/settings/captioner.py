@@ -18,6 +18,11 @@ class BaselineSettings(Closed):
 
     kind: Literal["baseline"] = "baseline"
 
+    @property
+    def model_id(self) -> str | None:
+        """The model that runs, by which its profile is found."""
+        return None
+
 
 class BatchSettings(Closed):
     """Micro-batches of the captioner."""

@@ -8,6 +8,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from serve_app.schema import Closed, FpsSampling, Sampling, name_strategy
 from serve_app.schema.numbers import Number, Whole
+from serve_app.schema.sampling import MAX_FRAMES
+from serve_app.schema.violations import refusal
+from serve_app.settings.models import BUILT_IN, profile_of
+from serve_app.settings.profile import ModelProfile
 
 
 class GeometrySettings(Closed):
@@ -74,6 +78,20 @@ class DecoderSettings(Closed):
         default=FpsSampling(fps=2.0, max_frames=64), description="Where a request does not say."
     )
     geometry: GeometrySettings = Field(default=GeometrySettings(), description="Frame size.")
+    profile: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=256,
+        description="A profile's name or a model's id: its rules choose the frames where neither request nor "
+        "`sampling` says how, and their size in place of `geometry`. Default: by the engine's model, if it "
+        "has one.",
+    )
+    profiles: tuple[ModelProfile, ...] = Field(
+        default=(), max_length=64, description="Own profiles; they come before those that are built in."
+    )
+    max_sampled_frames: Whole = Field(
+        default=MAX_FRAMES, ge=1, le=MAX_FRAMES, description="Never more frames, whatever a request asks for."
+    )
     children: Whole = Field(default=1, ge=1, le=64, description="Decoding processes per replica.")
     timeout_s: Number = Field(default=120, gt=0, le=86_400, description="Then the child is killed.")
     max_frames_mib: Number = Field(default=1024, gt=0, le=65_536, description="Frames of one request in MiB.")
@@ -86,6 +104,19 @@ class DecoderSettings(Closed):
     containment_waived: tuple[Guard, ...] = Field(
         default=(), description="Guards that `require` does without."
     )
+
+    @model_validator(mode="after")
+    def _known_profile(self) -> Self:
+        if self.profile is not None and profile_of(self.profile, self.profiles) is None:
+            known = ", ".join(profile.name for profile in (*self.profiles, *BUILT_IN))
+            told = f"allowed: an id of a known model, or the name of a profile: {known}"
+            raise refusal(("profile",), self.profile, told)
+        return self
+
+    def profile_for(self, model: str | None) -> ModelProfile | None:
+        """The profile in force with an engine that runs ``model``."""
+        asked = self.profile or model
+        return profile_of(asked, self.profiles) if asked is not None else None
 
     @property
     def required_guards(self) -> frozenset[Guard]:

@@ -1,5 +1,8 @@
 """From one local file to the chosen frames: index, sample, plan, decode.
 
+For ``scene`` the video is decoded twice: first in small, at a bounded number of looks, of which only
+numbers are kept.
+
 The plan is tried first. If a chosen frame does not come out, the whole stream is decoded once to learn
 which packets show a frame at all. Packets that merely hold none are left out of the index and frames are
 chosen anew; a frame that is lost to damage is an error. No picture is ever made up.
@@ -14,16 +17,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_app.errors import VideoUnreadableError
-from serve_app.schema import VideoFacts
+from serve_app.schema import FpsSampling, SceneSampling, VideoFacts
 from serve_app.settings import LimitSettings
 from serve_app.video.container import VideoContainer
 from serve_app.video.frames import Frames
-from serve_app.video.geometry import display_size, target_size
+from serve_app.video.geometry import FixedSize, display_size, target_size
 from serve_app.video.job import Decoded, DecodeJob, Shot, open_video
 from serve_app.video.limits import DEFAULT_LIMITS, check_duration
 from serve_app.video.picture import Painter, turn_of
 from serve_app.video.plan import Plan, plan, through
-from serve_app.video.sampling import choose
+from serve_app.video.profiles import model_frames
+from serve_app.video.sampling import choose, each_once, thinned
+from serve_app.video.scenes import SMALL, changes, pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +63,8 @@ def decode(fd: int, shot: Shot, allocate: Allocate, limits: LimitSettings = DEFA
         index = video.read_index()
         check_duration(index.duration_seconds, limits)
         warnings = [*index.warnings, *_shortened(video, index, shot)]
-        index, canvas = _painted(video, index, shot, allocate)
+        looks = _looks(video, index, shot)
+        index, canvas = _painted(video, index, shot, allocate, looks)
         if video.errors:
             warnings.append(f"{video.errors} packets could not be decoded")
         if canvas.mirrored:
@@ -83,21 +89,39 @@ def _shortened(video: VideoContainer, index: VideoIndex, shot: Shot) -> list[str
     return [text]
 
 
+def _looks(video: VideoContainer, index: VideoIndex, shot: Shot) -> NDArray[np.float64] | None:
+    """For ``scene`` the times of the frames to show, shape (T,); ``None`` for what needs no look."""
+    if not isinstance(shot.sampling, SceneSampling) or shot.rule is not None:
+        return None
+    scene = shot.sampling
+    every = FpsSampling(fps=scene.looks_per_s, max_frames=scene.max_looks)
+    small = Shot(every, shot.start_s, shot.end_s, FixedSize(*SMALL))
+    index, canvas = _painted(video, index, small, lambda size: np.empty(size, np.uint8))
+    video.errors = 0  # what the looks met, the frames meet again
+    times = index.pts_seconds[canvas.chosen]
+    shown: NDArray[np.float64] = times[pick(times, changes(canvas.pixels), scene)]
+    return shown
+
+
 def _painted(
-    video: VideoContainer, index: VideoIndex, shot: Shot, allocate: Allocate
+    video: VideoContainer,
+    index: VideoIndex,
+    shot: Shot,
+    allocate: Allocate,
+    looks: NDArray[np.float64] | None = None,
 ) -> tuple[VideoIndex, Canvas]:
     """The index that was believed in the end, and every chosen frame."""
-    canvas = _canvas(index, shot, allocate)
+    canvas = _canvas(index, shot, allocate, looks)
     if _run(video, plan(index, canvas.chosen, skip=video.may_skip), canvas) and canvas.complete:
         return index, canvas
     video.errors = 0
-    canvas = _canvas(index, shot, allocate)
+    canvas = _canvas(index, shot, allocate, looks)
     _run(video, through(index, canvas.chosen), canvas)
     if canvas.complete:
         return index, canvas
     if not video.errors and not canvas.damaged and canvas.seen:
         index = index.only(np.array(sorted(canvas.seen), np.int64))
-        canvas = _canvas(index, shot, allocate)
+        canvas = _canvas(index, shot, allocate, looks)
         _run(video, through(index, canvas.chosen), canvas)
     if not canvas.complete:
         raise VideoUnreadableError(
@@ -106,9 +130,27 @@ def _painted(
     return index, canvas
 
 
-def _canvas(index: VideoIndex, shot: Shot, allocate: Allocate) -> Canvas:
-    chosen = choose(index.pts_seconds, index.end_seconds, shot.sampling, shot.start_s, shot.end_s)
-    return Canvas(index, chosen, shot, allocate)
+def _canvas(index: VideoIndex, shot: Shot, allocate: Allocate, looks: NDArray[np.float64] | None) -> Canvas:
+    chosen = _chosen(index, shot, looks)
+    kept = thinned(chosen, shot.max_frames, shot.frame_factor)
+    canvas = Canvas(index, kept, shot, allocate)
+    if len(chosen) > shot.max_frames:
+        canvas.warnings.append(
+            f"{len(kept)} of {len(chosen)} sampled frames: {shot.max_frames} are allowed (max_sampled_frames)"
+        )
+    return canvas
+
+
+def _chosen(index: VideoIndex, shot: Shot, looks: NDArray[np.float64] | None) -> NDArray[np.int64]:
+    times, end = index.pts_seconds, index.end_seconds
+    if shot.rule is not None:
+        return model_frames(times, end, shot.rule, shot.start_s, shot.end_s)
+    if looks is not None:
+        return each_once(np.searchsorted(times, looks))
+    if isinstance(shot.sampling, SceneSampling):
+        raise TypeError("scene sampling needs looks")
+    flags = index.packets.keyframe[index.ordinals]
+    return choose(times, end, shot.sampling, shot.start_s, shot.end_s, keyframe=flags)
 
 
 def _run(video: VideoContainer, steps: Plan, canvas: Canvas) -> bool:
@@ -143,7 +185,7 @@ class Canvas:
         self.warnings: list[str] = []
         self.painted: set[int] = set()
         self.seen: set[int] = set()
-        self.damaged = False
+        self.damaged = self._changed = False
         self._rows = {int(o): row for row, o in enumerate(index.ordinals[chosen])}
         self._shot, self._allocate, self._painter = shot, allocate, Painter()
         self._stored = (0, 0)
@@ -167,7 +209,8 @@ class Canvas:
             self._make_room(display_size(frame.width, frame.height, video.sample_aspect_ratio, turn))
             self._stored = (frame.width, frame.height)
             self.rotation, self.mirrored = turn.rotation, turn.mirrored
-        elif self._stored != (frame.width, frame.height) and not self.warnings:
+        elif self._stored != (frame.width, frame.height) and not self._changed:
+            self._changed = True
             self.warnings.append(
                 f"pictures change from {self._stored} to {(frame.width, frame.height)} pixels"
             )
@@ -175,7 +218,7 @@ class Canvas:
         self.painted.add(ordinal)
 
     def _make_room(self, shown: tuple[int, int]) -> None:
-        width, height = target_size(*shown, self._shot.size)
+        width, height = target_size(*shown, self._shot.size, frames=len(self._rows))
         shape = (len(self._rows), height, width, 3)
         self.shown = shown
         self.pixels = self._allocate(int(np.prod(shape))).reshape(shape)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Discriminator, Field, Tag, TypeAdapter
 
 from serve_app.errors import Family, Stage, VideoUnreadableError
-from serve_app.schema import Closed, FpsSampling, Sampling, VideoFacts
-from serve_app.settings import GeometrySettings
+from serve_app.schema import (
+    Closed,
+    FpsSampling,
+    KeyframesSampling,
+    Sampling,
+    SceneSampling,
+    TimesSampling,
+    VideoFacts,
+)
+from serve_app.schema.sampling import MAX_FRAMES
+from serve_app.settings import DecoderSettings, GeometrySettings, ModelProfile
+from serve_app.settings.profile import FrameRule, SizeRule
 from serve_app.settings.video import Guard
 from serve_app.video.geometry import FixedSize
 
@@ -24,14 +35,66 @@ if TYPE_CHECKING:
 MAX_SAID = 2000  # characters of an error
 
 
+def _way_of(size: object) -> str:
+    """Which of the three ways to say a size this is, as JSON or as a value."""
+    keys = size if isinstance(size, dict) else dir(size)
+    return "rule" if "kind" in keys else "area" if "factor" in keys else "fixed"
+
+
+Size = Annotated[
+    Annotated[GeometrySettings, Tag("area")]
+    | Annotated[FixedSize, Tag("fixed")]
+    | Annotated[SizeRule, Tag("rule")],
+    Discriminator(_way_of),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """Which frames of a video, and how large. Times are seconds on the container's timeline."""
+    """Which frames of a video, and how large. Times are seconds on the container's timeline.
+
+    ``rule`` is a model's own and stands in for ``sampling``. There are ``max_frames`` frames at most, in
+    multiples of ``frame_factor`` if the video has so many.
+    """
 
     sampling: Sampling = field(default_factory=FpsSampling)
     start_s: float | None = None
     end_s: float | None = None
-    size: GeometrySettings | FixedSize = field(default_factory=GeometrySettings)
+    size: Size = field(default_factory=GeometrySettings)
+    rule: FrameRule | None = None
+    max_frames: int = MAX_FRAMES
+    frame_factor: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says about its frames; ``None`` is not said."""
+
+    sampling: Sampling | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    max_frames: int | None = None
+
+    def shot(self, settings: DecoderSettings, profile: ModelProfile | None) -> Shot:
+        """The request laid over the settings, and both over the model's rules if there is a profile."""
+        sampling = self.sampling or settings.sampling
+        most = min(self.max_frames or MAX_FRAMES, settings.max_sampled_frames)
+        if profile is None:
+            return Shot(sampling, self.start_s, self.end_s, settings.geometry, max_frames=most)
+        factor = profile.frames.frame_factor
+        if isinstance(sampling, KeyframesSampling | SceneSampling):
+            sampling = sampling.model_copy(update={"frame_factor": math.lcm(sampling.frame_factor, factor)})
+        said = self.sampling is not None or "sampling" in settings.model_fields_set
+        return Shot(
+            sampling,
+            self.start_s,
+            self.end_s,
+            profile.size,
+            rule=profile.frames.under(sampling) if said else profile.frames,
+            max_frames=most,
+            # Who names times gets those and no fewer.
+            frame_factor=1 if said and isinstance(sampling, TimesSampling) else factor,
+        )
 
 
 @dataclass(frozen=True, slots=True)

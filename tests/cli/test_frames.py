@@ -31,6 +31,12 @@ def frames_in(folder: Path) -> dict[str, Any]:
         (["--num-frames", 1, "--start", 1, "--end", 1.05], [1.0]),
         (["--num-frames", 4096], [n / 10 for n in range(40)]),
         ([], [n / 2 for n in range(8)]),
+        (["--uniform", 2], [1.0, 3.0]),
+        (["--times", "3.05, 0,1.5"], [0.0, 1.5, 3.0]),
+        (["--keyframes"], [0.0]),
+        (["--scene"], [1.0, 2.7]),
+        (["--fps", 10, "--max-frames", 3], [0.0, 2.0, 3.9]),
+        (["--profile", "qwen2.5-vl", "--num-frames", 3], [0.0, 1.3, 2.6, 3.9]),
     ],
 )
 def test_frames_are_those_that_were_asked_for(
@@ -68,6 +74,25 @@ def test_pictures_have_the_asked_size_and_true_colours(
         assert colour == pytest.approx(RED, abs=12)
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], (8, 320, 240, None, None)),
+        (["--profile", "Qwen/Qwen2.5-VL-7B-Instruct"], (8, 392, 280, "qwen2.5-vl", 4 * 14 * 10)),
+        (["--profile", "SMOLVLM2-2.2B"], (4, 384, 384, "smolvlm2", 4 * 81)),
+        (["--profile", "qwen3-vl", "--width", 64], (8, 64, 48, "qwen3-vl", 4 * 2 * 1)),
+    ],
+)
+def test_a_profile_decides_frames_and_size(
+    capstream: Run, clip: Path, tmp_path: Path, options: list[object], told: tuple[object, ...]
+) -> None:
+    """Number and size are the model's unless said otherwise; the report names the profile and its tokens."""
+    assert capstream("frames", clip, "--out", tmp_path, *options).code == 0
+    report = frames_in(tmp_path)
+    keys = ("width", "height", "profile", "visual_tokens")
+    assert (len(report["frames"]), *(report[key] for key in keys)) == told
+
+
 def test_frames_json_says_what_was_found(capstream: Run, clip: Path, tmp_path: Path) -> None:
     """Source, stream, rotation and warnings stand beside the times."""
     assert capstream("frames", clip.as_uri(), "--out", tmp_path, "--num-frames", 1).code == 0
@@ -99,7 +124,11 @@ def test_frames_json_says_what_was_found(capstream: Run, clip: Path, tmp_path: P
         (["--start", "-1"], "Invalid value for '--start': '-1' is refused; allowed: number, at least 0"),
         (["--start", "nan"], "Invalid value for '--start': 'nan' is refused; allowed: number, at least 0"),
         (["--end", "inf"], "Invalid value for '--end': 'inf' is refused; allowed: number, above 0"),
-        (["--fps", "1", "--every", "1"], "Error: give one of --fps, --num-frames and --every"),
+        (["--fps", "1", "--every", "1"], "Error: give one of --fps, --num-frames, --every, --uniform, "),
+        (["--scene", "--keyframes"], "--keyframes, --scene and --times"),
+        (["--times", "1,x"], "Invalid value for '--times': 'x' is refused; allowed: number, at least 0"),
+        (["--times", ",".join(["1"] * 1025)], "--times takes 1024 times at most, not 1025"),
+        (["--profile", "llama"], "--profile 'llama' is refused; allowed: a known model's id, or qwen2-vl, "),
         (["--start", "2", "--end", "1"], "Error: --end 1 must be above --start 2"),
         (["--start", "1", "--end", "1"], "Error: --end 1 must be above --start 1"),
         (["--width", "0"], "Invalid value for '--width': 0 is not in the range 1<=x<=16384."),

@@ -27,6 +27,8 @@ PURE = (
     "serve_app.sources.addresses",
     "serve_app.sources.guard",
     "serve_app.video.sampling",
+    "serve_app.video.scenes",
+    "serve_app.video.profiles",
     "serve_app.video.plan",
     "serve_app.video.geometry",
     "serve_app.video.index",
@@ -35,7 +37,8 @@ PURE = (
 WITHOUT_IO = (*PURE, "consumers.dispatch", "consumers.runner")
 OUTSIDE_WORLD = {"ray", "confluent_kafka", "av", "aiohttp", "subprocess", "socket"}
 CLOCKS_AND_DICE = {"time", "random", "secrets", "datetime"}
-GPU = {"vllm", "torch", "transformers"}
+GPU = {"vllm", "torch", "torchvision", "transformers", "qwen_vl_utils"}
+OF_THE_PARITY_TESTS = {"cv2", "scenedetect"}  # whose rules are followed and not imported
 GPU_TIER = ("serve_app.engines.vllm",)
 # Every file that knows one of these libraries. A new line here is a decision, not an accident.
 KNOWN_BY = {
@@ -195,6 +198,11 @@ def test_the_cpu_tier_knows_no_gpu_library() -> None:
     """Only the GPU engines may import what needs a GPU."""
     found = {name for name in modules() if libraries(imports(name)) & GPU and not within(name, GPU_TIER)}
     assert not found
+
+
+def test_nothing_needs_what_only_the_parity_tests_install() -> None:
+    """PySceneDetect and the OpenCV that it brings are references, not dependencies."""
+    assert not {name for name in modules() if libraries(imports(name)) & OF_THE_PARITY_TESTS}
 
 
 def test_the_decoding_process_loads_neither_ray_nor_kafka() -> None:

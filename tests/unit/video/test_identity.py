@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from serve_app.schema import FpsSampling, IntervalSampling, NumFramesSampling, Sampling
+from serve_app.schema.sampling import PlainSampling
 from serve_app.video.container import VideoContainer
 from serve_app.video.decoder import decode_file
 from serve_app.video.geometry import FixedSize, Orientation
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRAMES = 150
-SAMPLINGS: list[Sampling] = [
+SAMPLINGS: list[PlainSampling] = [
     FpsSampling(fps=2),
     FpsSampling(fps=240),
     IntervalSampling(every_s=0.37),
@@ -66,7 +67,7 @@ def test_pixels_are_those_of_a_full_decode(
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda s: s.strategy)
-def test_the_plan_alone_is_enough(full: Full, sampling: Sampling) -> None:
+def test_the_plan_alone_is_enough(full: Full, sampling: PlainSampling) -> None:
     """Without the slow second try: what the plan feeds gives every chosen frame, whole."""
     path, _, pixels = full
     if path.name in NO_TRUE_KEYFRAMES:
