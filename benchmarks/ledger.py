@@ -1,8 +1,9 @@
 """What the ledger costs: records per CPU second, and the length of the text beside an offset.
 
-Counted are begin, finish and settle. 10,000 records stay in flight over 6 partitions; they finish in random order, and so many at a time are
-settled together: 20 (nearly each by itself), 200 and 2,000. Positions are made as for a commit. Second, the
-length of the commit's metadata for the patterns that are worst for it, against what brokers take.
+Counted are begin, finish and settle. 10,000 records stay in flight over 6 partitions; they finish in random
+order, and so many at a time are settled together: 20 (nearly each by itself), 200 and 2,000. Positions are
+made as for a commit. Second, the length of the commit's metadata for the patterns that are worst for it,
+against what brokers take.
 
     python -m benchmarks.ledger [--records 300000] [--rounds 3]
 """
