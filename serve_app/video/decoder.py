@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from serve_app.video.container import VideoFrame
     from serve_app.video.index import VideoIndex
+    from serve_app.video.partial import Fetch
 
     Allocate = Callable[[int], NDArray[np.uint8]]
 
@@ -52,14 +53,22 @@ def decode_file(job: DecodeJob) -> Decoded:
         os.close(fd)
 
 
-def decode(fd: int, shot: Shot, allocate: Allocate, limits: LimitSettings = DEFAULT_LIMITS) -> Decoded:
+def decode(
+    fd: int,
+    shot: Shot,
+    allocate: Allocate,
+    limits: LimitSettings = DEFAULT_LIMITS,
+    fetch: Fetch | None = None,
+) -> Decoded:
     """Decode the open file ``fd``; ``allocate(n)`` gives n bytes for the pixels, a uint8 array (n,).
+
+    ``fetch(start, end)`` brings bytes of a file that is not all here.
 
     ``VideoUnreadableError``: not a video, or damaged where frames were chosen. ``VideoRefusedError``:
     beyond a limit. ``NoFramesError``: nothing is shown in the range.
     """
     wall, cpu = time.perf_counter(), time.process_time()
-    with VideoContainer(fd, limits) as video:
+    with VideoContainer(fd, limits, fetch) as video:
         index = video.read_index()
         check_duration(index.duration_seconds, limits)
         warnings = [*index.warnings, *_shortened(video, index, shot)]
@@ -156,6 +165,7 @@ def _chosen(index: VideoIndex, shot: Shot, looks: NDArray[np.float64] | None) ->
 def _run(video: VideoContainer, steps: Plan, canvas: Canvas) -> bool:
     """Execute a plan; false if a packet marked as a keyframe turned out to be none."""
     index = canvas.index
+    video.expect((step.start, step.last) for step in steps.stretches)
     for step in steps.stretches:
         video.go_to(step.start, index.packets, seek=step.seek)
         proven = steps.whole or bool(index.packets.hidden[step.start])
