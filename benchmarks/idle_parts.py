@@ -15,7 +15,7 @@ from serve_app.video.job import Contained
 
 FRAMES = np.zeros((2, 28, 28, 3), dtype=np.uint8)
 FACTS = Facts(
-    source=SourceFacts(url="data:,", sha256="0" * 64, bytes=0),
+    source=SourceFacts(url="data:,", sha256="0" * 64, bytes=0, bytes_fetched=0),
     video=VideoFacts(
         duration_s=2, width=28, height=28, fps=1, codec="none", frame_count=2, stream=0, rotation=0
     ),

@@ -51,7 +51,7 @@ class Preparation:
         decoder = settings.decoder
         self._settings = decoder
         self._profile = settings.profile
-        self._fetcher = Fetcher(settings.sources)
+        self._fetcher = Fetcher(settings.sources, cache=settings.cache)
         self._sandbox = Sandbox.of(decoder)
 
     async def start(self) -> None:
@@ -71,16 +71,18 @@ class Preparation:
     async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared]:
         """Fetch and decode; raises the ``RecordError`` that says what went wrong."""
         began = time.monotonic()
-        async with self._fetcher.fetch(request.source_url) as fetched:
-            got = time.monotonic()
-            async with self._sandbox.decode(DecodeJob(fetched.path, self._shot(request))) as decoded:
+        async with self._fetcher.fetch(request.source_url, parts=True) as fetched:
+            got, rest = time.monotonic(), fetched.rest
+            job = DecodeJob(fetched.path, self._shot(request), None if rest is None else rest.supply)
+            async with self._sandbox.decode(job) as decoded:
+                later_s = 0.0 if rest is None else rest.spent_s
                 facts = Facts(
                     source=fetched.facts,
                     video=decoded.video,
                     frames=facts_of(decoded.frames, self._profile),
                     warnings=decoded.warnings,
-                    fetch_s=got - began,
-                    decode_s=time.monotonic() - got,
+                    fetch_s=got - began + later_s,
+                    decode_s=max(0.0, time.monotonic() - got - later_s),
                 )
                 yield Prepared(decoded.frames.data, facts)
 

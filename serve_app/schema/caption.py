@@ -15,8 +15,20 @@ class SourceFacts(Closed):
     """Which bytes were captioned."""
 
     url: str = Field(description="Credentials and signatures redacted; data: URIs shortened.")
-    sha256: str = Field(description="Of the bytes, in hexadecimal.")
-    bytes: int = Field(ge=0)
+    sha256: str | None = Field(
+        description="Of the bytes, in hexadecimal; null where only parts of the file were read: then url, "
+        "etag, last_modified and bytes say which file it was."
+    )
+    bytes: int = Field(ge=0, description="Size of the whole file.")
+    bytes_fetched: int = Field(
+        ge=0,
+        description="Read from the source for this caption: fewer than bytes where parts sufficed, 0 where "
+        "the node's cache had them.",
+    )
+    etag: str | None = Field(default=None, description="As the server sent it; null where it sent none.")
+    last_modified: str | None = Field(
+        default=None, description="As the server sent it; null where it sent none."
+    )
 
 
 class VideoFacts(Closed):

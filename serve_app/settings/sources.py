@@ -102,6 +102,12 @@ class SourceSettings(Closed):
         "Text: separated by colons.",
     )
     max_mib: Number = Field(default=2048, gt=0, le=1_048_576, description="Largest video in MiB.")
+    parts_from_mib: Number = Field(
+        default=32,
+        ge=0,
+        description="Of larger http(s) files only the parts that the chosen frames need are fetched, where "
+        "the server sends parts. From `max_mib` on: never.",
+    )
     connect_timeout_s: Number = Field(default=10, gt=0, le=300, description="To open a connection.")
     idle_timeout_s: Number = Field(default=20, gt=0, le=300, description="Between two pieces of the body.")
     total_timeout_s: Number = Field(default=300, gt=0, le=86_400, description="For one whole fetch.")

@@ -130,7 +130,9 @@ class VideoContainer:
         times, flags = np.array([r[:4] for r in rows], np.int64).T, np.array([r[4:] for r in rows]).T
         packets = Packets(*times, *flags)
         try:
-            return build(packets, self._video.time_base or Fraction(1), header_of(self._container, self._video))
+            return build(
+                packets, self._video.time_base or Fraction(1), header_of(self._container, self._video)
+            )
         except ValueError as error:
             raise VideoUnreadableError(f"the video stream has no frames: {error}") from error
 

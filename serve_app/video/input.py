@@ -1,6 +1,7 @@
-"""What is read of a container before its pictures. Opened by FFmpeg's ``fd`` protocol and no other, or through a file of which parts are elsewhere.
+"""What is read of a container before its pictures.
 
-Only demuxers that never open a second file are allowed: no playlists, image sequences, pictures or text.
+It is opened by FFmpeg's ``fd`` protocol and no other, or through a file of which parts are elsewhere, and
+only by demuxers that never open a second file: no playlists, image sequences, pictures or text.
 """
 
 from __future__ import annotations

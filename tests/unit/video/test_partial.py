@@ -146,7 +146,12 @@ def test_what_is_no_video_is_told_without_all_of_it(tmp_path: Path) -> None:
     assert there.read < 10 * MIB
 
 
-async def test_a_child_asks_its_parent(grainy: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def size(grainy: Path) -> int:
+    return grainy.stat().st_size
+
+
+async def test_a_child_asks_its_parent(grainy: Path, size: int, tmp_path: Path) -> None:
     """The contained process gives the same frames, of few bytes, and takes other jobs before and after."""
     there = Elsewhere(grainy, tmp_path / "parts")
     shot = Shot(NumFramesSampling(num_frames=3), size=FixedSize(64, 48))
@@ -158,7 +163,7 @@ async def test_a_child_asks_its_parent(grainy: Path, tmp_path: Path) -> None:
         async with box.decode(job) as got:
             assert np.array_equal(got.frames.data, expected.frames.data)
             assert got.video == expected.video
-    assert there.read < grainy.stat().st_size / 3
+    assert there.read < size / 3
     assert box.pids() == pids
     await box.close()
 
