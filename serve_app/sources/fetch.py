@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 from aiohttp.abc import AbstractResolver
 
@@ -13,14 +13,25 @@ from serve_app.sources.cache import VideoCache
 from serve_app.sources.fetched import Fetched
 from serve_app.sources.http import Http
 from serve_app.sources.local import fetch_bytes, fetch_data, fetch_file
+from serve_app.sources.objects import STORES, Objects, require_packages
 from serve_app.sources.web import Web
 
-Fetch = Callable[[str], AbstractAsyncContextManager[Fetched]]
+
+class Fetch(Protocol):
+    """A way to a source."""
+
+    def __call__(self, url: str, *, parts: bool) -> AbstractAsyncContextManager[Fetched]:
+        """Fetch a URL."""
+
+
 NOTHING_KEPT = CacheSettings()
 
 
 class Fetcher:
-    """Fetches for one process; its HTTP session is opened by the first use, on the loop that uses it."""
+    """Fetches for one process; its sessions are opened by their first use, on the loop that uses them.
+
+    ``SettingsError`` where a scheme is allowed whose package is not installed.
+    """
 
     def __init__(
         self,
@@ -31,11 +42,13 @@ class Fetcher:
         self._settings = settings
         self._web = Web(settings, resolver)
         self._http = Http(settings, self._web, VideoCache.of(cache))
+        require_packages(settings.schemes)
+        self._objects = Objects(settings)
         self._schemes: dict[str, Fetch] = {
-            "http": self._http.fetch,
-            "https": self._http.fetch,
-            "file": lambda url: fetch_file(url, settings),
-            "data": lambda url: fetch_data(url, settings),
+            **dict.fromkeys(("http", "https"), self._http.fetch),
+            **dict.fromkeys(STORES, self._objects.fetch),
+            "file": lambda url, **_: fetch_file(url, settings),
+            "data": lambda url, **_: fetch_data(url, settings),
         }
 
     def fetch(self, url: str, *, parts: bool = False) -> AbstractAsyncContextManager[Fetched]:
@@ -49,14 +62,13 @@ class Fetcher:
         if scheme not in self._settings.schemes:
             named = f"scheme {scheme[:20]!r} is not allowed" if scheme else "the URL has no scheme"
             raise SourceRefusedError(f"{named}; allowed: {', '.join(self._settings.schemes)}")
-        if parts and scheme in ("http", "https"):
-            return self._http.fetch(url, parts=True)
-        return self._schemes[scheme](url)
+        return self._schemes[scheme](url, parts=parts)
 
     def take(self, data: bytes) -> AbstractAsyncContextManager[Fetched]:
         """The same for bytes that the caller has; ``SourceEmptyError``, ``SourceTooLargeError``."""
         return fetch_bytes(data, self._settings)
 
     async def close(self) -> None:
-        """Close the HTTP session."""
+        """Close the sessions."""
         await self._web.close()
+        await self._objects.close()
