@@ -15,7 +15,7 @@ class CacheSettings(Closed):
 
     folder: Path = Field(
         default=Path(".capstream/cache"),
-        description="Made when something is kept; readable by its user only.",
+        description="Made when something is kept; its files are readable by their user only.",
     )
     videos_mib: Number = Field(
         default=0,

@@ -120,8 +120,8 @@ class SourceSettings(Closed):
     parts_from_mib: Number = Field(
         default=32,
         ge=0,
-        description="Of larger http(s) files only the parts that the chosen frames need are fetched, where "
-        "the server sends parts. From `max_mib` on: never.",
+        description="Of larger http(s) files and objects only the parts that the chosen frames need are "
+        "fetched, where the server sends parts. From `max_mib` on: never.",
     )
     connect_timeout_s: Number = Field(default=10, gt=0, le=300, description="To open a connection.")
     idle_timeout_s: Number = Field(default=20, gt=0, le=300, description="Between two pieces of the body.")

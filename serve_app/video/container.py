@@ -19,13 +19,13 @@ from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from serve_app.errors import PermanentError, VideoUnreadableError
+from serve_app.errors import PermanentError
 from serve_app.settings import LimitSettings
-from serve_app.video.index import UNSET, Packets, VideoIndex, build
-from serve_app.video.input import Row, Table, header_of, open_input, row_of
+from serve_app.video.index import UNSET, Packets, VideoIndex
+from serve_app.video.input import Row, Table, index_of, open_input, row_of
 from serve_app.video.limits import check_packets, check_picture
 from serve_app.video.nal import promised_bytes, temporal_id
-from serve_app.video.partial import PartialFile, spans_of
+from serve_app.video.partial import spans_of
 from serve_app.video.stream import best_stream
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-    from serve_app.video.partial import Fetch
+    from serve_app.video.partial import PartialFile
 
 __all__ = ["FFmpegError", "Interpolation", "VideoContainer", "VideoFrame", "VideoReformatter"]
 
@@ -46,13 +46,12 @@ SKIPPABLE = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video"})
 class VideoContainer:
     """One open container and the video stream that was chosen in it; a context manager.
 
-    ``fetch(start, end)`` brings bytes of a file that is not all here.
+    ``partial`` reads a file that is not all here.
     ``stream`` is the chosen stream's number, ``errors`` counts the packets the decoder refused.
     """
 
-    def __init__(self, fd: int, limits: LimitSettings, fetch: Fetch | None = None) -> None:
-        self._fd, self._limits = fd, limits
-        self._partial = None if fetch is None else PartialFile(fd, fetch)
+    def __init__(self, fd: int, limits: LimitSettings, partial: PartialFile | None = None) -> None:
+        self._fd, self._limits, self._partial = fd, limits, partial
         self._places: list[tuple[int, int]] = []
         self._ordinals: dict[tuple[int | None, int], int] = {}
         self._layers = {0}
@@ -124,17 +123,9 @@ class VideoContainer:
     def read_index(self) -> VideoIndex:
         """Read all packets once and decode none; ``VideoUnreadableError``, ``VideoRefusedError``."""
         rows = self._rows_by_table(self._partial) if self._partial is not None else []
-        rows = rows or self._rows()
-        if not rows:
-            raise VideoUnreadableError("the video stream has no frames")
-        times, flags = np.array([r[:4] for r in rows], np.int64).T, np.array([r[4:] for r in rows]).T
-        packets = Packets(*times, *flags)
-        try:
-            return build(
-                packets, self._video.time_base or Fraction(1), header_of(self._container, self._video)
-            )
-        except ValueError as error:
-            raise VideoUnreadableError(f"the video stream has no frames: {error}") from error
+        if self._partial is not None and not rows:
+            self._partial.expect([(0, self._partial.size)])
+        return index_of(rows or self._rows(), self._container, self._video)
 
     def _rows(self) -> list[Row]:
         rows: list[Row] = []
@@ -146,7 +137,8 @@ class VideoContainer:
 
     def _rows_by_table(self, partial: PartialFile) -> list[Row]:
         """The same without a picture; nothing where the tables do not name every packet."""
-        table = Table(self._container, self._video)
+        check_packets(len(self._video.index_entries), self._limits)
+        table = Table(self._container, self._video, self._limits.packets)
         if not table.entries:
             return []
         with partial.veiled(table.pictures):

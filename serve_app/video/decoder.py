@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from serve_app.video.frames import Frames
 from serve_app.video.geometry import FixedSize, display_size, target_size
 from serve_app.video.job import Decoded, DecodeJob, Shot, open_video
 from serve_app.video.limits import DEFAULT_LIMITS, check_duration
+from serve_app.video.partial import PartialFile
 from serve_app.video.picture import Painter, turn_of
 from serve_app.video.plan import Plan, plan, through
 from serve_app.video.profiles import model_frames
@@ -68,7 +70,9 @@ def decode(
     beyond a limit. ``NoFramesError``: nothing is shown in the range.
     """
     wall, cpu = time.perf_counter(), time.process_time()
-    with VideoContainer(fd, limits, fetch) as video:
+    partial = PartialFile(fd, fetch) if fetch is not None else None
+    kept = partial.unless_lost() if partial is not None else nullcontext()
+    with kept, VideoContainer(fd, limits, partial) as video:
         index = video.read_index()
         check_duration(index.duration_seconds, limits)
         warnings = [*index.warnings, *_shortened(video, index, shot)]

@@ -6,16 +6,19 @@ only by demuxers that never open a second file: no playlists, image sequences, p
 
 from __future__ import annotations
 
+import itertools
 import os
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
 import av.subtitles.codeccontext  # PyAV imports both when a file has subtitles, too late for the child
 import av.subtitles.stream
+import numpy as np
 from av import FFmpegError
 
 from serve_app.errors import VideoUnreadableError
-from serve_app.video.index import UNSET, Header
+from serve_app.video.index import UNSET, Header, Packets, VideoIndex, build
 from serve_app.video.partial import AFTER, spans_of
 
 if TYPE_CHECKING:
@@ -51,13 +54,14 @@ class Table:
     """What an MP4's own tables say before a picture is read: where each of the stream's packets lies.
 
     ``entries`` are offset, size and whether it is a keyframe, in decode order; empty for containers whose
-    tables do not say. ``pictures`` are the spans of all streams' packets.
+    tables do not say. ``pictures`` are the spans of all streams' packets, ``most`` of each.
     """
 
-    def __init__(self, container: InputContainer, video: VideoStream) -> None:
+    def __init__(self, container: InputContainer, video: VideoStream, most: int) -> None:
         told = container.format.name.startswith("mov,")
         self.entries = [(e.pos, e.size, e.is_keyframe) for e in video.index_entries] if told else []
-        self.pictures = spans_of((e.pos, e.size) for s in container.streams for e in s.index_entries)
+        several = (itertools.islice(stream.index_entries, most) for stream in container.streams)
+        self.pictures = spans_of((e.pos, e.size) for entries in several for e in entries)
 
     @property
     def places(self) -> list[tuple[int, int]]:
@@ -83,3 +87,14 @@ def header_of(container: InputContainer, video: VideoStream) -> Header:
     fps, nominal = (float(rate) if rate else None for rate in (video.average_rate, video.guessed_rate))
     reorders = bool(video.codec_context.has_b_frames)
     return Header(video.frames or None, duration, fps, nominal, reorders)
+
+
+def index_of(rows: list[Row], container: InputContainer, video: VideoStream) -> VideoIndex:
+    """The index of these packets; ``VideoUnreadableError`` where none is shown."""
+    if not rows:
+        raise VideoUnreadableError("the video stream has no frames")
+    times, flags = np.array([row[:4] for row in rows], np.int64).T, np.array([row[4:] for row in rows]).T
+    try:
+        return build(Packets(*times, *flags), video.time_base or Fraction(1), header_of(container, video))
+    except ValueError as error:
+        raise VideoUnreadableError(f"the video stream has no frames: {error}") from error

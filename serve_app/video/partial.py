@@ -12,6 +12,8 @@ from bisect import bisect_right
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from serve_app.errors import RecordError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -26,7 +28,11 @@ MOSTLY = 0.5  # whoever wants so much of a file gets all in between
 
 
 class PartialFile:
-    """The open file ``fd``; ``fetch(start, end)`` puts bytes there, or raises the reason why it cannot."""
+    """The open file ``fd``; ``fetch(start, end)`` puts bytes there, or raises the reason why it cannot.
+
+    ``lost`` is that reason. From then on the file ends wherever it is read, since an error cannot be raised
+    through FFmpeg; nothing that was made of it may be believed.
+    """
 
     def __init__(self, fd: int, fetch: Fetch) -> None:
         self.size = os.fstat(fd).st_size
@@ -34,6 +40,7 @@ class PartialFile:
         self._here = bytearray(-(-self.size // BLOCK))
         self._at = self._next = 0
         self._ahead = 1
+        self.lost: RecordError | None = None
         self._veil: list[Span] = []
         self._starts: list[int] = []
 
@@ -49,7 +56,8 @@ class PartialFile:
             end = min(end, self._starts[place])
         if end <= start:
             return b""
-        self._need(start, end, ahead=True)
+        if not self._reached(start, end, ahead=True):
+            return b""
         found = os.pread(self._fd, end - start, start)
         self._at += len(found)
         return found
@@ -76,14 +84,34 @@ class PartialFile:
         finally:
             self._veil, self._starts = [], []
 
+    @contextmanager
+    def unless_lost(self) -> Iterator[None]:
+        """Whatever comes of the block, raise ``lost`` instead, if it is set."""
+        try:
+            yield
+        except RecordError as error:
+            if self.lost is None:
+                raise
+            raise self.lost from error
+        if self.lost is not None:
+            raise self.lost
+
     def expect(self, spans: Iterable[Span]) -> None:
         """Have these fetched now, in few pieces, since they will be read."""
         inside = [(max(0, start), min(end + AFTER, self.size)) for start, end in spans]
         wanted = joined((one for one in inside if one[0] < one[1]), GAP)
         if sum(end - start for start, end in wanted) > MOSTLY * self.size:
             wanted = [(wanted[0][0], wanted[-1][1])]
-        for start, end in wanted:
-            self._need(start, end, ahead=False)
+        if not all(self._reached(start, end, ahead=False) for start, end in wanted) and self.lost is not None:
+            raise self.lost
+
+    def _reached(self, start: int, end: int, *, ahead: bool) -> bool:
+        if self.lost is None:
+            try:
+                self._need(start, end, ahead=ahead)
+            except RecordError as error:
+                self.lost = error
+        return self.lost is None
 
     def _need(self, start: int, end: int, *, ahead: bool) -> None:
         first, last = start // BLOCK, -(-end // BLOCK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,11 +16,12 @@ from serve_app.errors import SourceUnavailableError, VideoUnreadableError
 from serve_app.schema import FpsSampling, NumFramesSampling
 from serve_app.video.decoder import decode
 from serve_app.video.geometry import FixedSize
-from serve_app.video.job import DecodeJob, Shot, open_video
+from serve_app.video.job import DecodeJob, Shot, Want, open_video
 from serve_app.video.limits import DEFAULT_LIMITS
 from serve_app.video.partial import BLOCK, PartialFile, joined
 from serve_app.video.sandbox import Sandbox
-from tests.clips import CODINGS, FAST, Coding, drifting, encode
+from serve_app.video.supply import GOT, Supplier
+from tests.clips import CODINGS, FAST, Coding, drifting, encode, mux
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,6 +132,16 @@ def test_many_frames_take_few_requests(grainy: Path, tmp_path: Path) -> None:
     assert len(there.asked) < 8
 
 
+def test_a_container_without_tables_is_fetched_in_few_requests(grainy: Path, tmp_path: Path) -> None:
+    """Where every packet must be read, all of it comes at once."""
+    path = tmp_path / "a.mkv"
+    mux(path, grainy)
+    there = Elsewhere(path, tmp_path / "parts")
+    assert np.array_equal(by_parts(there, EIGHT).frames.data, whole(path, EIGHT).frames.data)
+    assert there.read == path.stat().st_size
+    assert len(there.asked) < 8
+
+
 def test_bytes_that_cannot_be_had_are_an_error(grainy: Path, tmp_path: Path) -> None:
     """Wherever the source fails, the decoder raises that and makes nothing up."""
     for most in (0, 100_000, 300_000):
@@ -181,6 +193,37 @@ async def test_what_the_parent_cannot_fetch_is_told_by_the_parent(grainy: Path, 
         assert len(got.frames) == 8
     assert box.pids() == pids
     await box.close()
+
+
+async def test_the_decoders_clock_stands_while_its_parent_fetches() -> None:
+    """Fetching has limits of its own; what the decoder had left, it has afterwards."""
+    seen: list[float | None] = []
+    loop = asyncio.get_running_loop()
+
+    async def slow(_start: int, _end: int) -> None:
+        seen.append(clock.when())
+        passed = asyncio.Event()
+        loop.call_later(0.01, passed.set)
+        await passed.wait()
+
+    supplier = Supplier(slow, 100)
+    async with asyncio.timeout(30) as clock:
+        before = clock.when() or 0
+        assert await supplier.reply(Want(job=1, start=0, end=100), clock) == GOT
+        assert seen == [None]
+        assert (clock.when() or 0) >= before + 0.01
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 101), (5, 5), (9, 3)])
+async def test_a_child_that_asks_for_nonsense_is_not_served(start: int, end: int) -> None:
+    """Beyond the file, nothing, or backwards: its parent takes it for broken."""
+
+    async def never(_start: int, _end: int) -> None:
+        raise AssertionError
+
+    async with asyncio.timeout(30) as clock:
+        with pytest.raises(ValueError, match="are asked for"):
+            await Supplier(never, 100).reply(Want(job=1, start=start, end=end), clock)
 
 
 def test_veiled_bytes_are_not_fetched(tmp_path: Path) -> None:
