@@ -63,10 +63,10 @@ class PartialFile:
         return found
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go somewhere; returns where."""
+        """Go somewhere; returns where, or a negative number."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
         if base + offset < 0:
-            raise OSError(f"cannot seek to {base + offset}")
+            return -1
         self._at = base + offset
         return self._at
 

@@ -241,6 +241,7 @@ def test_veiled_bytes_are_not_fetched(tmp_path: Path) -> None:
         assert there.asked == [(0, 2 * BLOCK), (3 * BLOCK, 4 * BLOCK)]
         file.seek(BLOCK)
         assert file.read(3) == b"xxx"
+        assert (file.seek(-1), file.tell()) == (-1, BLOCK + 3)
 
 
 def test_spans_are_joined() -> None:
