@@ -50,6 +50,8 @@ class CaptionCache:
         cache = settings.cache
         self._now_s = now_s
         self._settings_hash, self._sampling = settings.config_hash(), settings.decoder.sampling
+        # Under a profile a request that does not say gets the model's own sampling.
+        self._profiled = settings.profile is not None
         self._task, self._version = settings.captioner.task, version("capstream")
         max_bytes = int(cache.captions_mib * MIB)
         self._shelf = Shelf(cache.folder / "captions", max_bytes, cache.captions_s, SWEEP_EVERY)
@@ -64,10 +66,11 @@ class CaptionCache:
         bytes_ = source.sha256 or _named(request.source_url, source)
         if bytes_ is None:
             return None
-        sampling = request.sampling or self._sampling
+        sampling = request.sampling or (None if self._profiled else self._sampling)
         decides = {
             "bytes": bytes_,
-            "sampling": sampling.model_dump(mode="json"),
+            "sampling": None if sampling is None else sampling.model_dump(mode="json"),
+            "max_sampled_frames": request.max_sampled_frames,
             "range": [request.start_s, request.end_s],
             "task": request.task or self._task,
             "prompt": request.source_prompt,
