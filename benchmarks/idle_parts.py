@@ -9,13 +9,13 @@ import numpy as np
 
 from serve_app.engines.protocol import Generation, Outcome, Prompt
 from serve_app.preparation import Facts, Prepared
-from serve_app.schema import CaptionRequest, FrameFacts, SourceFacts, VideoFacts
+from serve_app.schema import Captioned, CaptionRequest, FrameFacts, SourceFacts, VideoFacts
 from serve_app.settings import BaselineSettings, Settings
 from serve_app.video.job import Contained
 
 FRAMES = np.zeros((2, 28, 28, 3), dtype=np.uint8)
 FACTS = Facts(
-    source=SourceFacts(url="data:,", sha256="0" * 64, bytes=0),
+    source=SourceFacts(url="data:,", sha256="0" * 64, bytes=0, bytes_fetched=0),
     video=VideoFacts(
         duration_s=2, width=28, height=28, fps=1, codec="none", frame_count=2, stream=0, rotation=0
     ),
@@ -45,6 +45,9 @@ class IdlePreparation:
         """Two black frames."""
         assert request.source_url  # noqa: S101  the request is read as the real one would
         yield Prepared(FRAMES, FACTS)
+
+    async def keep(self, key: str, captioned: Captioned) -> None:
+        """Nothing is kept."""
 
     async def close(self) -> None:
         """Nothing to close."""

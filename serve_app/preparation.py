@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serve_app.schema import CaptionRequest, FrameFacts, SourceFacts, VideoFacts
+from serve_app.reuse import CaptionCache, Kept
+from serve_app.schema import Captioned, CaptionRequest, FrameFacts, SourceFacts, VideoFacts
 from serve_app.settings import Settings
 from serve_app.settings.video import EVERY_GUARD
 from serve_app.sources.fetch import Fetcher
+from serve_app.sources.fetched import Fetched
 from serve_app.video.job import Asked, Contained, DecodeJob, Shot
 from serve_app.video.profiles import facts_of
 from serve_app.video.sandbox import Sandbox
@@ -37,11 +39,13 @@ class Facts:
 class Prepared:
     """Frames (uint8, T x H x W x 3, RGB) at the engine's size, and the facts about them.
 
-    ``frames`` lie in a child's buffer: they are valid only as long as the preparation is open.
+    ``frames`` lie in a child's buffer: they are valid only as long as the preparation is open. ``key`` is
+    what the caption is to be kept under, ``None`` where it is not.
     """
 
     frames: np.ndarray
     facts: Facts
+    key: str | None = None
 
 
 class Preparation:
@@ -51,8 +55,9 @@ class Preparation:
         decoder = settings.decoder
         self._settings = decoder
         self._profile = settings.profile
-        self._fetcher = Fetcher(settings.sources)
+        self._fetcher = Fetcher(settings.sources, cache=settings.cache)
         self._sandbox = Sandbox.of(decoder)
+        self._captions = CaptionCache.of(settings)
 
     async def start(self) -> None:
         """Start the children ahead, so that no video waits for one."""
@@ -68,21 +73,41 @@ class Preparation:
         return self._sandbox.contained
 
     @asynccontextmanager
-    async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared]:
-        """Fetch and decode; raises the ``RecordError`` that says what went wrong."""
+    async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared | Kept]:
+        """Fetch and decode, or find the caption; raises the ``RecordError`` that says what went wrong."""
         began = time.monotonic()
-        async with self._fetcher.fetch(request.source_url) as fetched:
-            got = time.monotonic()
-            async with self._sandbox.decode(DecodeJob(fetched.path, self._shot(request))) as decoded:
-                facts = Facts(
-                    source=fetched.facts,
-                    video=decoded.video,
-                    frames=facts_of(decoded.frames, self._profile),
-                    warnings=decoded.warnings,
-                    fetch_s=got - began,
-                    decode_s=time.monotonic() - got,
-                )
-                yield Prepared(decoded.frames.data, facts)
+        async with self._fetcher.fetch(request.source_url, parts=True) as fetched:
+            fetch_s, key = time.monotonic() - began, None
+            if self._captions is not None and (key := self._captions.key(request, fetched.facts)):
+                kept = await self._captions.find(key, fetched.facts, fetch_s)
+                if kept is not None:
+                    yield kept
+                    return
+            async with self._decoded(fetched, request, fetch_s) as (frames, facts):
+                yield Prepared(frames, facts, key)
+
+    @asynccontextmanager
+    async def _decoded(
+        self, fetched: Fetched, request: CaptionRequest, fetch_s: float
+    ) -> AsyncIterator[tuple[np.ndarray, Facts]]:
+        began, rest = time.monotonic(), fetched.rest
+        job = DecodeJob(fetched.path, self._shot(request), None if rest is None else rest.supply)
+        async with self._sandbox.decode(job) as decoded:
+            later_s = 0.0 if rest is None else rest.spent_s
+            facts = Facts(
+                source=fetched.facts,
+                video=decoded.video,
+                frames=facts_of(decoded.frames, self._profile),
+                warnings=decoded.warnings,
+                fetch_s=fetch_s + later_s,
+                decode_s=max(0.0, time.monotonic() - began - later_s),
+            )
+            yield decoded.frames.data, facts
+
+    async def keep(self, key: str, captioned: Captioned) -> None:
+        """Keep the caption of what was prepared."""
+        if self._captions is not None:
+            await self._captions.keep(key, captioned)
 
     def _shot(self, request: CaptionRequest) -> Shot:
         asked = Asked(request.sampling, request.start_s, request.end_s, request.max_sampled_frames)

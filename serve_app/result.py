@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from serve_app.engines.protocol import Generation
 from serve_app.preparation import Facts
-from serve_app.schema import Caption, Captioned, EngineFacts, Timings, Workers
+from serve_app.reuse import Kept
+from serve_app.schema import Caption, Captioned, EngineFacts, Reused, Timings, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +45,15 @@ def captioned(facts: Facts, said: Said, task: str, caption_s: float, place: Plac
         timings=Timings(fetch_s=facts.fetch_s, decode_s=facts.decode_s, caption_s=caption_s),
         workers=Workers(node=place.node, decoder=place.worker, captioner=said.worker),
     )
+
+
+def reused(kept: Kept, place: Place) -> Captioned:
+    """An earlier caption for another request of the same bytes, which says so."""
+    changed = {
+        "source": kept.source,
+        "usage": None,
+        "reused": Reused(made_ms=kept.made_ms),
+        "timings": Timings(fetch_s=kept.fetch_s, decode_s=0, caption_s=0),
+        "workers": Workers(node=place.node, decoder=place.worker, captioner=kept.captioned.workers.captioner),
+    }
+    return kept.captioned.model_copy(update=changed)

@@ -37,7 +37,8 @@ async def _captioned(settings: Settings, request: CaptionRequest) -> CaptionReco
     from serve_app.engines.table import build_engine  # noqa: PLC0415
     from serve_app.errors import Failure  # noqa: PLC0415
     from serve_app.preparation import Preparation  # noqa: PLC0415
-    from serve_app.result import Place, Said, captioned  # noqa: PLC0415
+    from serve_app.result import Place, Said, captioned, reused  # noqa: PLC0415
+    from serve_app.reuse import Kept  # noqa: PLC0415
     from serve_app.schema import EngineFacts  # noqa: PLC0415
     from serve_app.tasks.table import task_named  # noqa: PLC0415
 
@@ -48,18 +49,27 @@ async def _captioned(settings: Settings, request: CaptionRequest) -> CaptionReco
         await engine.start()
         await preparation.start()
         async with preparation.open(request) as prepared:
+            if isinstance(prepared, Kept):
+                return _recorded(settings, request, reused(prepared, Place("here", "here")))
             began = time.monotonic()
             times = tuple(prepared.facts.frames.pts_seconds)
             text = request.source_prompt or task.prompt
             prompt = Prompt(prepared.frames, times, prepared.facts.video.duration_s, task.name, text)
+            key = prepared.key
             (outcome,) = await engine.generate([prompt])
         if isinstance(outcome, Failure):
             raise outcome.raised()
         said = Said(outcome, EngineFacts(kind=engine.kind, model=engine.model), "here")
         made = captioned(prepared.facts, said, task.name, time.monotonic() - began, Place("here", "here"))
+        if key is not None:
+            await preparation.keep(key, made)
     finally:
         await preparation.close()
         await engine.close()
+    return _recorded(settings, request, made)
+
+
+def _recorded(settings: Settings, request: CaptionRequest, made: Captioned) -> CaptionRecord:
     return CaptionRecord(
         id=request.id or "",
         request=None,

@@ -151,13 +151,15 @@ async def _write(settings: Settings, url: str, shot: Shot, folder: Path) -> int:
     from serve_app.video.job import DecodeJob  # noqa: PLC0415
     from serve_app.video.sandbox import Sandbox  # noqa: PLC0415
 
-    fetcher = Fetcher(settings.sources)
+    fetcher = Fetcher(settings.sources, cache=settings.cache)
     sandbox = Sandbox.of(settings.decoder.model_copy(update={"children": 1}))
     try:
         await sandbox.start()
-        async with fetcher.fetch(url) as fetched, sandbox.decode(DecodeJob(fetched.path, shot)) as decoded:
-            with _writing_to(folder):
-                return save(decoded, fetched.facts, folder, settings.profile)
+        async with fetcher.fetch(url, parts=True) as fetched:
+            job = DecodeJob(fetched.path, shot, None if fetched.rest is None else fetched.rest.supply)
+            async with sandbox.decode(job) as decoded:
+                with _writing_to(folder):
+                    return save(decoded, fetched.facts, folder, settings.profile)
     finally:
         await sandbox.close()
         await fetcher.close()

@@ -18,7 +18,8 @@ from serve_app.deployments.calls import answer
 from serve_app.deployments.captioner import Ask
 from serve_app.errors import Failure, RecordError
 from serve_app.preparation import Prepared
-from serve_app.result import Place, Said, captioned
+from serve_app.result import Place, Said, captioned, reused
+from serve_app.reuse import Kept
 from serve_app.schema import Captioned, CaptionRequest
 from serve_app.settings import Settings
 from serve_app.tasks.table import task_named
@@ -37,8 +38,11 @@ class Prepare(Protocol):
     def contained(self) -> Contained:
         """What stands around the decoding processes."""
 
-    def open(self, request: CaptionRequest) -> AbstractAsyncContextManager[Prepared]:
-        """Fetch and decode."""
+    def open(self, request: CaptionRequest) -> AbstractAsyncContextManager[Prepared | Kept]:
+        """Fetch and decode, or find the caption."""
+
+    async def keep(self, key: str, captioned: Captioned) -> None:
+        """Keep a caption."""
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -63,8 +67,10 @@ class Decoder:
         try:
             task = task_named(request.task or self._settings.task)
             async with self._prepare.open(request) as prepared:
+                if isinstance(prepared, Kept):
+                    return reused(prepared, self._place)
                 handed = await _handed_over(prepared.frames)
-                facts = prepared.facts
+                facts, key = prepared.facts, prepared.key
         except RecordError as error:
             return Failure.of(error)
         # The child is free again: only the frames in the store wait for the caption.
@@ -76,7 +82,10 @@ class Decoder:
         )
         if isinstance(said, Failure):
             return said
-        return captioned(facts, said, task.name, time.monotonic() - began, self._place)
+        made = captioned(facts, said, task.name, time.monotonic() - began, self._place)
+        if key is not None:
+            await self._prepare.keep(key, made)
+        return made
 
     async def status(self) -> dict[str, object]:
         """State of this replica, as :class:`serve_app.deployments.ingress.DecoderStatus` shows it."""

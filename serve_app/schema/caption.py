@@ -15,8 +15,20 @@ class SourceFacts(Closed):
     """Which bytes were captioned."""
 
     url: str = Field(description="Credentials and signatures redacted; data: URIs shortened.")
-    sha256: str = Field(description="Of the bytes, in hexadecimal.")
-    bytes: int = Field(ge=0)
+    sha256: str | None = Field(
+        description="Of the bytes, in hexadecimal; null where only parts of the file were read: then url, "
+        "etag, last_modified and bytes say which file it was."
+    )
+    bytes: int = Field(ge=0, description="Size of the whole file.")
+    bytes_fetched: int = Field(
+        ge=0,
+        description="Read from the source for this caption: fewer than bytes where parts sufficed, 0 where "
+        "the node's cache had them.",
+    )
+    etag: str | None = Field(default=None, description="As the server sent it; null where it sent none.")
+    last_modified: str | None = Field(
+        default=None, description="As the server sent it; null where it sent none."
+    )
 
 
 class VideoFacts(Closed):
@@ -84,6 +96,12 @@ class Workers(Closed):
     captioner: str = Field(description="Replica and process id.")
 
 
+class Reused(Closed):
+    """That the caption was made for an earlier request of the same bytes."""
+
+    made_ms: int = Field(ge=0, description="When it was made, in milliseconds since 1970.")
+
+
 class Origin(Closed):
     """The request's place on its topic."""
 
@@ -100,11 +118,14 @@ class Captioned(Closed):
     captions: list[Caption] = Field(description="By range of time; one for the whole unless it was windowed.")
     task: str
     engine: EngineFacts
-    usage: Usage | None = Field(description="null where the engine counts no tokens.")
+    usage: Usage | None = Field(description="null where the engine counts no tokens, or none were spent.")
     source: SourceFacts
     video: VideoFacts
     frames: FrameFacts
     warnings: list[str] = Field(description="Where the container was found to be wrong or incomplete.")
+    reused: Reused | None = Field(
+        default=None, description="null unless the node's cache of captions had it: nothing was decoded then."
+    )
     timings: Timings
     workers: Workers
 

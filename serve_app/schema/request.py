@@ -40,7 +40,10 @@ class CaptionRequest(Closed):
         json_schema_extra={"pattern": PRINTABLE},
     )
     url: str | None = Field(
-        default=None, min_length=1, max_length=MAX_URL_CHARS, description="http(s)://, file:// or data: URI."
+        default=None,
+        min_length=1,
+        max_length=MAX_URL_CHARS,
+        description="http(s)://, file://, data:, and where they are allowed s3://, gs:// and az://.",
     )
     messages: list[ChatMessage] | None = Field(
         default=None, min_length=1, max_length=64, description="Chat messages, one video item among them."

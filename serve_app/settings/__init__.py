@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from serve_app.schema import Closed
 from serve_app.schema.violations import refusal
+from serve_app.settings.cache import CacheSettings
 from serve_app.settings.captioner import (
     DEFAULT_ONGOING_REQUESTS,
     BaselineSettings,
@@ -35,6 +36,7 @@ __all__ = [
     "BatchSettings",
     "BreakerSettings",
     "Broker",
+    "CacheSettings",
     "CaptionerSettings",
     "ClusterBroker",
     "ConsumerSettings",
@@ -58,6 +60,7 @@ class Settings(Closed):
     topics: TopicSettings = Field(default=TopicSettings(), description="Topics.")
     consumer: ConsumerSettings = Field(default=ConsumerSettings(), description="Consumer.")
     sources: SourceSettings = Field(default=SourceSettings(), description="Sources.")
+    cache: CacheSettings = Field(default=CacheSettings(), description="Cache.")
     decoder: DecoderSettings = Field(default=DecoderSettings(), description="Decoder.")
     captioner: CaptionerSettings = Field(default=CaptionerSettings(), description="Captioner.")
 
@@ -96,7 +99,10 @@ class Settings(Closed):
         """The same with relative paths made absolute, for processes that work elsewhere."""
         here = folder.absolute()
         roots = tuple(here / root for root in self.sources.file_roots)
-        moved: dict[str, object] = {"sources": self.sources.model_copy(update={"file_roots": roots})}
+        moved: dict[str, object] = {
+            "sources": self.sources.model_copy(update={"file_roots": roots}),
+            "cache": self.cache.model_copy(update={"folder": here / self.cache.folder}),
+        }
         if self.broker.kind == "embedded":
             moved["broker"] = self.broker.model_copy(update={"data_dir": here / self.broker.data_dir})
         return self.model_copy(update=moved)

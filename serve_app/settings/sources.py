@@ -22,6 +22,8 @@ HOSTS = (
     "allowed: host names such as media.internal, or .internal for all below, in text separated by commas; "
     "addresses belong into allow_networks"
 )
+ROOTS = "allowed: roots such as s3://bucket or gs://bucket/folder, in text separated by commas"
+ROOT = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[^/?#\\]+)*/?")
 FOLDERS = "allowed: folders, no URLs and no ~, in text separated by colons"
 
 
@@ -41,6 +43,12 @@ def _folder(text: str) -> Path:
     if not text or "\0" in text or text.startswith("~") or "://" in text:
         raise ValueError(text)
     return Path(text)
+
+
+def _object_root(text: str) -> str:
+    if ROOT.fullmatch(text) is None:
+        raise ValueError(text)
+    return text.rstrip("/")
 
 
 def _listed(parse: Callable[[str], object], separator: str, told: str) -> BeforeValidator:
@@ -81,8 +89,10 @@ class SourceSettings(Closed):
     security.md.
     """
 
-    schemes: tuple[Literal["http", "https", "file", "data"], ...] = Field(
-        default=("http", "https", "file", "data"), min_length=1, description="Allowed URL schemes."
+    schemes: tuple[Literal["http", "https", "file", "data", "s3", "gs", "az"], ...] = Field(
+        default=("http", "https", "file", "data"),
+        min_length=1,
+        description="Allowed URL schemes; s3, gs and az each need the extra of that name.",
     )
     allow_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], _listed(_network, ",", NETWORKS)] = (
         Field(
@@ -101,7 +111,18 @@ class SourceSettings(Closed):
         description="Folders whose files may be read by file URLs, links resolved. None: no file may. "
         "Text: separated by colons.",
     )
+    object_roots: Annotated[tuple[str, ...], _listed(_object_root, ",", ROOTS)] = Field(
+        default=(),
+        description="What of object stores may be read by s3, gs and az URLs, with the credentials that this "
+        "process has. None: nothing may. Text: separated by commas.",
+    )
     max_mib: Number = Field(default=2048, gt=0, le=1_048_576, description="Largest video in MiB.")
+    parts_from_mib: Number = Field(
+        default=32,
+        ge=0,
+        description="Of larger http(s) files and objects only the parts that the chosen frames need are "
+        "fetched, where the server sends parts. From `max_mib` on: never.",
+    )
     connect_timeout_s: Number = Field(default=10, gt=0, le=300, description="To open a connection.")
     idle_timeout_s: Number = Field(default=20, gt=0, le=300, description="Between two pieces of the body.")
     total_timeout_s: Number = Field(default=300, gt=0, le=86_400, description="For one whole fetch.")

@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
-import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from serve_app.errors import SourceRefusedError
-from serve_app.settings import SourceSettings
+from serve_app.settings import CacheSettings, SourceSettings
+from serve_app.sources.cache import VideoCache
 from serve_app.sources.fetched import Fetched
-from serve_app.sources.http import fetch_http, open_session
-from serve_app.sources.local import fetch_data, fetch_file
+from serve_app.sources.http import Http
+from serve_app.sources.local import fetch_bytes, fetch_data, fetch_file
+from serve_app.sources.objects import STORES, Objects, require_packages
+from serve_app.sources.web import Web
 
-Fetch = Callable[[str], AbstractAsyncContextManager[Fetched]]
+
+class Fetch(Protocol):
+    """A way to a source."""
+
+    def __call__(self, url: str, *, parts: bool) -> AbstractAsyncContextManager[Fetched]:
+        """Fetch a URL."""
+
+
+NOTHING_KEPT = CacheSettings()
 
 
 class Fetcher:
-    """Fetches for one process; its HTTP session is opened by the first use, on the loop that uses it."""
+    """Fetches for one process; its sessions are opened by their first use, on the loop that uses them.
 
-    def __init__(self, settings: SourceSettings, resolver: AbstractResolver | None = None) -> None:
+    ``SettingsError`` where a scheme is allowed whose package is not installed.
+    """
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        resolver: AbstractResolver | None = None,
+        cache: CacheSettings = NOTHING_KEPT,
+    ) -> None:
         self._settings = settings
-        self._resolver = resolver
-        self._session: aiohttp.ClientSession | None = None
+        self._web = Web(settings, resolver)
+        self._http = Http(settings, self._web, VideoCache.of(cache))
+        require_packages(settings.schemes)
+        self._objects = Objects(settings)
         self._schemes: dict[str, Fetch] = {
-            "http": self._http,
-            "https": self._http,
-            "file": lambda url: fetch_file(url, settings),
-            "data": lambda url: fetch_data(url, settings),
+            **dict.fromkeys(("http", "https"), self._http.fetch),
+            **dict.fromkeys(STORES, self._objects.fetch),
+            "file": lambda url, **_: fetch_file(url, settings),
+            "data": lambda url, **_: fetch_data(url, settings),
         }
 
-    def fetch(self, url: str) -> AbstractAsyncContextManager[Fetched]:
+    def fetch(self, url: str, *, parts: bool = False) -> AbstractAsyncContextManager[Fetched]:
         """Fetch a URL as a local file, there until the block is left.
 
+        With ``parts``, of a large file only its ``rest`` is given, which fetches what it is asked for.
         Raises ``SourceRefusedError``, ``SourceDeniedError``, ``SourceNotFoundError``, ``SourceEmptyError``,
         ``SourceTooLargeError`` or ``SourceUnavailableError``.
         """
@@ -41,15 +62,13 @@ class Fetcher:
         if scheme not in self._settings.schemes:
             named = f"scheme {scheme[:20]!r} is not allowed" if scheme else "the URL has no scheme"
             raise SourceRefusedError(f"{named}; allowed: {', '.join(self._settings.schemes)}")
-        return self._schemes[scheme](url)
+        return self._schemes[scheme](url, parts=parts)
 
-    def _http(self, url: str) -> AbstractAsyncContextManager[Fetched]:
-        if self._session is None:
-            self._session = open_session(self._settings, self._resolver)
-        return fetch_http(url, self._settings, self._session)
+    def take(self, data: bytes) -> AbstractAsyncContextManager[Fetched]:
+        """The same for bytes that the caller has; ``SourceEmptyError``, ``SourceTooLargeError``."""
+        return fetch_bytes(data, self._settings)
 
     async def close(self) -> None:
-        """Close the HTTP session."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Close the sessions."""
+        await self._web.close()
+        await self._objects.close()

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from serve_app.schema import SourceFacts
 
 
+class Rest(Protocol):
+    """The bytes of a file that are not here yet."""
+
+    spent_s: float
+
+    async def supply(self, start: int, end: int) -> None:
+        """Have these bytes in the file; raises the ``SourceError`` families of :mod:`serve_app.errors`."""
+
+    def facts(self) -> SourceFacts:
+        """What is known by now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """``path`` is readable only while the fetch is open; ``facts`` stay true."""
+    """``path`` is readable only while the fetch is open; ``facts`` stay true.
+
+    With ``rest`` the file has its full size, and zeros wherever ``rest`` was not asked to supply bytes.
+    """
 
     path: Path
-    facts: SourceFacts
+    known: SourceFacts
+    rest: Rest | None = None
+
+    @property
+    def facts(self) -> SourceFacts:
+        """Which bytes these are."""
+        return self.known if self.rest is None else self.rest.facts()

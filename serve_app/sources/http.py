@@ -1,20 +1,12 @@
-"""``http`` and ``https``: streamed to a bounded file, redirects followed by hand.
-
-Each redirect is a new request of ours, so that its scheme and its host can be checked, and credentials stay
-with the host that they were meant for.
-"""
+"""``http`` and ``https``: the whole body in a bounded file, parts of a large one, or what the node kept."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import logging
-from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from serve_app.errors import (
@@ -24,176 +16,183 @@ from serve_app.errors import (
     SourceRefusedError,
     SourceUnavailableError,
 )
+from serve_app.schema import SourceFacts
 from serve_app.settings import SourceSettings
-from serve_app.sources.connector import guarded_connector
+from serve_app.sources.cache import Hit, Origin, VideoCache
 from serve_app.sources.fetched import Fetched
-from serve_app.sources.guard import Guard, HostRefusedError
+from serve_app.sources.parts import Parts, Write
 from serve_app.sources.redaction import redact_url
 from serve_app.sources.spool import MIB, Spool
-
-log = logging.getLogger("ray.serve")
+from serve_app.sources.validators import Keeping, Validators, range_of, serves_ranges
+from serve_app.sources.web import Answer, Web, parsed
 
 PIECE_BYTES = 256 * 1024
 LATER = frozenset({408, 425, 429})
 DENIED = frozenset({401, 403, 407, 451})
 EMPTY = frozenset({204, 205})
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MAX_HEADER_BYTES = 8190  # for one line
-MAX_HEADERS = 128
-HEADERS = {"Accept": "video/*, */*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "capstream"}
+NOT_MODIFIED, PARTIAL = 304, 206
 
 
-def open_session(settings: SourceSettings, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
-    """The session that all requests of one process share; its connector knows allowed addresses only."""
-    timeout = aiohttp.ClientTimeout(
-        total=settings.total_timeout_s,
-        sock_connect=settings.connect_timeout_s,
-        sock_read=settings.idle_timeout_s,
-    )
-    return aiohttp.ClientSession(
-        connector=guarded_connector(Guard.of(settings), resolver),
-        timeout=timeout,
-        headers=HEADERS,
-        auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        # A proxy would look names up by itself, and be asked in place of the checked address.
-        trust_env=False,
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-        max_headers=MAX_HEADERS,
-    )
+@dataclass(frozen=True, slots=True)
+class Http:
+    """Gets URLs; with a cache, what it holds is used as the server and the guard allow."""
 
+    settings: SourceSettings
+    web: Web
+    cache: VideoCache | None = None
 
-@asynccontextmanager
-async def fetch_http(
-    url: str, settings: SourceSettings, session: aiohttp.ClientSession
-) -> AsyncIterator[Fetched]:
-    """Get a URL; raises the ``SourceError`` families of :mod:`serve_app.errors`."""
-    shown = redact_url(url)
-    with Spool(int(settings.max_mib * MIB), shown) as spool:
-        try:
-            async with asyncio.timeout(settings.total_timeout_s):
-                await _follow(_parsed(url, shown), settings, session, spool)
-        except TimeoutError as error:
-            raise SourceUnavailableError(f"{shown}: {_late(error, settings)}") from error
-        except (aiohttp.InvalidURL, UnicodeError) as error:
-            # A label of the host's name that is empty or too long fails in the codec, not in the parser.
-            raise SourceRefusedError(f"{shown}: not a valid URL") from error
-        except aiohttp.ClientPayloadError as error:
-            raise SourceUnavailableError(f"{shown}: the connection ended before the video did") from error
-        except aiohttp.ClientError as error:
-            raise SourceUnavailableError(f"{shown}: {_cause(error)}") from error
-        yield spool.fetched()
+    @asynccontextmanager
+    async def fetch(self, url: str, *, parts: bool = False) -> AsyncIterator[Fetched]:
+        """Get a URL; raises the ``SourceError`` families of :mod:`serve_app.errors`.
 
-
-def _parsed(url: str, shown: str) -> URL:
-    try:
-        parsed = URL(url)
-    except ValueError as error:
-        raise SourceRefusedError(f"{shown}: not a valid URL") from error
-    if not parsed.host:
-        raise SourceRefusedError(f"{shown}: the URL names no host")
-    return parsed
-
-
-async def _follow(url: URL, settings: SourceSettings, session: aiohttp.ClientSession, spool: Spool) -> None:
-    guard = Guard.of(settings)
-    seen = 0
-    while True:
-        async with _asked(url, guard, session) as response:
-            if response.status not in REDIRECTS:
-                await _take(response, spool)
+        With ``parts`` the holder asks for the bytes that it wants, where the file is large.
+        """
+        shown = redact_url(url)
+        with ExitStack() as held:
+            known = await self._known(url, held)
+            if known is not None and self.cache is not None and self.cache.is_fresh(known.origin):
+                async with self.web.within(self.settings.total_timeout_s, shown):
+                    await self.web.admit(known.origin.places, shown)
+                yield known.fetched(shown)
                 return
-            target = response.headers.get("Location")
-        if target is None:
-            raise SourceNotFoundError(f"{redact_url(str(url))}: HTTP {response.status} without a Location")
-        seen += 1
-        if seen > settings.max_redirects:
-            raise SourceNotFoundError(
-                f"{redact_url(str(url))}: more redirects than {settings.max_redirects}, the most allowed"
-            )
-        url = _next(url, target, settings)
+            get = _Get(self, shown, held, parts=parts)
+            async with self.web.within(self.settings.total_timeout_s, shown):
+                got, origin = await get.run(parsed(url, shown), known)
+            if self.cache is not None and origin is not None and got.facts.bytes_fetched == 0:
+                await self.cache.confirm(url, origin)
+            yield got
+            if self.cache is not None and origin is not None and got.facts.bytes_fetched:
+                await self.cache.keep(url, got.path, origin)
+
+    async def _known(self, url: str, held: ExitStack) -> Hit | None:
+        hit = await self.cache.find(url) if self.cache is not None else None
+        if hit is not None:
+            held.callback(hit.close)
+        return hit
 
 
-@asynccontextmanager
-async def _asked(
-    url: URL, guard: Guard, session: aiohttp.ClientSession
-) -> AsyncIterator[aiohttp.ClientResponse]:
-    shown = redact_url(str(url))
-    try:
-        # aiohttp asks no resolver for an address that stands in the URL.
-        guard.check_host(url.raw_host or "")
-        bare, headers = url.with_user(None), _credentials(url)
-        async with session.get(bare, headers=headers, allow_redirects=False) as response:
-            yield response
-    except HostRefusedError as error:
-        # Which address a name has within our network is for our eyes only.
-        log.warning("%s is refused: %s", shown, error)
-        raise SourceRefusedError(
-            f"{shown}: the host is not allowed: not a public address, nor one of sources.allow_networks or "
-            "sources.allow_hosts"
-        ) from None
+@dataclass(frozen=True, slots=True)
+class _Get:
+    """One request for one video; what it opens is ``held``."""
 
+    http: Http
+    shown: str
+    held: ExitStack
+    parts: bool
 
-def _credentials(url: URL) -> dict[str, str]:
-    # User and password of the URL (RFC 7617) become a header of this one request.
-    if url.user is None and url.password is None:
-        return {}
-    pair = f"{url.user or ''}:{url.password or ''}".encode()
-    return {"Authorization": f"Basic {b64encode(pair).decode()}"}
+    async def run(self, url: URL, known: Hit | None) -> tuple[Fetched, Origin | None]:
+        """The video, and what to remember of its origin; nothing where it is not to be kept."""
+        asked = known.origin.validators.conditions if known is not None else {}
+        async with self.http.web.get(url, asked) as answer:
+            if known is not None and answer.response.status == NOT_MODIFIED:
+                places = {"places": answer.places}
+                return known.fetched(self.shown), known.origin.model_copy(update=places)
+            check(answer.response)
+            if self.parts and self._in_parts(answer.response):
+                return await self._some(answer), None
+            return await self._whole(answer)
 
-
-def _next(url: URL, target: str, settings: SourceSettings) -> URL:
-    try:
-        there = url.with_user(None).join(URL(target))
-    except ValueError as error:
-        raise SourceRefusedError(f"{redact_url(str(url))}: redirected to something that is no URL") from error
-    allowed = [scheme for scheme in ("http", "https") if scheme in settings.schemes]
-    if there.scheme not in allowed:
-        raise SourceRefusedError(
-            f"{redact_url(str(url))}: redirected to scheme {there.scheme!r}; allowed: {', '.join(allowed)}"
+    def _in_parts(self, response: aiohttp.ClientResponse) -> bool:
+        size, settings = response.content_length or 0, self.http.settings
+        large = settings.parts_from_mib * MIB < size <= settings.max_mib * MIB
+        return (
+            large and serves_ranges(response.headers) and Validators.of(response.headers).strong is not None
         )
-    if not there.host:
-        raise SourceRefusedError(f"{redact_url(str(url))}: redirected to a URL without a host")
-    if there.origin() != url.origin():
-        return there.with_user(None)
-    return there if there.user or not url.user else there.with_user(url.user).with_password(url.password)
+
+    async def _some(self, answer: Answer) -> Fetched:
+        """The first bytes of a large file; the connection is closed on the others."""
+        response, settings = answer.response, self.http.settings
+        size, version = response.content_length or 0, Validators.of(response.headers)
+        facts = SourceFacts(
+            url=self.shown,
+            sha256=None,
+            bytes=size,
+            bytes_fetched=0,
+            etag=version.etag,
+            last_modified=version.last_modified,
+        )
+        read = _Ranges(self.http.web, answer.url, version, size)
+        parts = self.held.enter_context(Parts(read, facts, settings.total_timeout_s))
+        write, at = parts.writer(0), 0
+        async for piece in response.content.iter_chunked(PIECE_BYTES):
+            write(at, piece)
+            at += len(piece)
+            if at >= PIECE_BYTES:
+                break
+        return parts.fetched()
+
+    async def _whole(self, answer: Answer) -> tuple[Fetched, Origin | None]:
+        response, cache = answer.response, self.http.cache
+        spool = self.held.enter_context(Spool(int(self.http.settings.max_mib * MIB), self.shown))
+        spool.require(response.content_length or 0)
+        async for piece in response.content.iter_chunked(PIECE_BYTES):
+            # A piece is small and the page cache takes it: a thread for each would cost more than the write.
+            spool.write(piece)
+        version, keeping = Validators.of(response.headers), Keeping.of(response.headers)
+        got = spool.fetched(version)
+        if cache is None or not keeping.allowed or not version.conditions or spool.size > cache.max_bytes:
+            return got, None
+        return got, Origin(
+            sha256=got.facts.sha256 or "",
+            bytes=spool.size,
+            etag=version.etag,
+            last_modified=version.last_modified,
+            places=answer.places,
+            ask_always=keeping.ask_always,
+            asked_s=0,
+        )
 
 
-async def _take(response: aiohttp.ClientResponse, spool: Spool) -> None:
-    shown = redact_url(str(response.url))
-    if response.status in LATER or response.status >= 500:
-        raise SourceUnavailableError(f"{shown}: HTTP {response.status}")
-    if response.status in DENIED:
-        raise SourceDeniedError(f"{shown}: HTTP {response.status}")
-    if response.status in EMPTY:
-        raise SourceEmptyError(f"{shown}: HTTP {response.status}")
-    if response.status != 200:
-        raise SourceNotFoundError(f"{shown}: HTTP {response.status}")
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """Reads parts of one version of a file, where the first answer came from."""
+
+    web: Web
+    url: URL
+    version: Validators
+    size: int
+
+    async def __call__(self, span: tuple[int, int], write: Write, seconds: float) -> None:
+        """Write the part, or everything where the server sends no parts after all."""
+        shown = redact_url(str(self.url))
+        asked = {"Range": f"bytes={span[0]}-{span[1] - 1}", "If-Range": self.version.strong or ""}
+        async with self.web.within(seconds, shown), self.web.get(self.url, asked) as answer:
+            at = self._begins(answer.response, span, shown)
+            async for piece in answer.response.content.iter_chunked(PIECE_BYTES):
+                write(at, piece)
+                at += len(piece)
+
+    def _begins(self, response: aiohttp.ClientResponse, span: tuple[int, int], shown: str) -> int:
+        """Where the body lies in the file; an error unless it is the same file and what was asked for."""
+        if response.status not in (200, PARTIAL, 412, 416):
+            raise SourceUnavailableError(f"{shown}: HTTP {response.status} to a request for a part")
+        unpacked(response, shown)
+        same = self.version.agrees(Validators.of(response.headers))
+        size = response.content_length if response.status == 200 else self.size
+        if response.status in (412, 416) or not same or size != self.size:
+            raise SourceUnavailableError(f"{shown}: the file changed while it was read")
+        if response.status == 200:
+            return 0
+        if range_of(response.headers) != (*span, self.size):
+            raise SourceUnavailableError(f"{shown}: another part was sent than the one that was asked for")
+        return span[0]
+
+
+def check(response: aiohttp.ClientResponse) -> None:
+    """Raise what an answer means that is not the video."""
+    shown, status = redact_url(str(response.url)), response.status
+    if status in LATER or status >= 500:
+        raise SourceUnavailableError(f"{shown}: HTTP {status}")
+    if status in DENIED:
+        raise SourceDeniedError(f"{shown}: HTTP {status}")
+    if status in EMPTY:
+        raise SourceEmptyError(f"{shown}: HTTP {status}")
+    if status != 200:
+        raise SourceNotFoundError(f"{shown}: HTTP {status}")
+    unpacked(response, shown)
+
+
+def unpacked(response: aiohttp.ClientResponse, shown: str) -> None:
+    """Refuse a compressed body: a small answer cannot become a large file."""
     if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
         raise SourceRefusedError(f"{shown}: sent with Content-Encoding although identity was asked for")
-    spool.require(response.content_length or 0)
-    async for piece in response.content.iter_chunked(PIECE_BYTES):
-        # A piece is small and the page cache takes it: a thread for each would cost more than the write.
-        spool.write(piece)
-
-
-def _late(error: TimeoutError, settings: SourceSettings) -> str:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return f"no connection within {settings.connect_timeout_s:g} s"
-    if isinstance(error, aiohttp.SocketTimeoutError):
-        return f"nothing came for {settings.idle_timeout_s:g} s"
-    return f"not complete within {settings.total_timeout_s:g} s"
-
-
-def _cause(error: aiohttp.ClientError) -> str:
-    # Messages of the library name addresses and ports of our network: tell the kind only.
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host's name could not be resolved"
-    if isinstance(error, aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError):
-        return "the TLS handshake failed"
-    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
-        return "connection refused"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server closed the connection without an answer"
-    return f"the request failed ({type(error).__name__})"

@@ -27,7 +27,8 @@ from serve_app.settings import SourceSettings
 from serve_app.sources.fetched import Fetched
 from serve_app.sources.redaction import redact_url
 from serve_app.sources.roots import require_below
-from serve_app.sources.spool import MIB, OWN_FILES, Spool
+from serve_app.sources.spool import MIB, OWN_FILES, Spool, path_of
+from serve_app.sources.threads import in_thread
 
 LOCAL_HOSTS = ("", "localhost")
 PASSING = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT})
@@ -38,25 +39,15 @@ async def fetch_file(url: str, settings: SourceSettings) -> AsyncIterator[Fetche
     """Use a regular file where it lies, below an allowed root; it is read once here, for its hash."""
     shown = redact_url(url)
     path = _path(url, shown)
-    found = asyncio.create_task(
-        asyncio.to_thread(_found, path, shown, settings.file_roots, int(settings.max_mib * MIB))
+    opened, facts = await in_thread(
+        lambda: _found(path, shown, settings.file_roots, int(settings.max_mib * MIB)),
+        lambda found: os.close(found[0]),
     )
     try:
-        # The thread cannot be stopped: who is cancelled must not close the file that it reads.
-        opened, facts = await asyncio.shield(found)
-    except asyncio.CancelledError:
-        found.add_done_callback(_let_go)
-        raise
-    try:
         # The very file that was checked, whatever its name leads to by now.
-        yield Fetched(OWN_FILES / str(opened) if OWN_FILES.is_dir() else path, facts)
+        yield Fetched(path_of(opened, path), facts)
     finally:
         os.close(opened)
-
-
-def _let_go(found: asyncio.Task[tuple[int, SourceFacts]]) -> None:
-    if not found.cancelled() and found.exception() is None:
-        os.close(found.result()[0])
 
 
 def _path(url: str, shown: str) -> Path:
@@ -108,13 +99,21 @@ def _hashed(opened: int, shown: str, max_bytes: int) -> SourceFacts:
         )
     with open(opened, "rb", closefd=False) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return SourceFacts(url=shown, sha256=digest, bytes=state.st_size)
+    return SourceFacts(url=shown, sha256=digest, bytes=state.st_size, bytes_fetched=state.st_size)
 
 
 def _unopened(error: OSError, shown: str) -> RecordError:
     # What is wrong with this machine now says nothing about the file.
     kind = SourceUnavailableError if error.errno in PASSING else SourceNotFoundError
     return kind(f"{shown}: {error.strerror}")
+
+
+@asynccontextmanager
+async def fetch_bytes(data: bytes, settings: SourceSettings) -> AsyncIterator[Fetched]:
+    """Use bytes that the caller has; there is no URL for them."""
+    with Spool(int(settings.max_mib * MIB), f"{len(data)} bytes") as spool:
+        await asyncio.to_thread(spool.write, data)
+        yield spool.fetched()
 
 
 @asynccontextmanager

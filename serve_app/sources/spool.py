@@ -6,13 +6,15 @@ import hashlib
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self, cast
 
 from serve_app.errors import SourceEmptyError, SourceTooLargeError, SourceUnavailableError
 from serve_app.schema import SourceFacts
 from serve_app.sources.fetched import Fetched
+from serve_app.sources.validators import Validators
 
 MIB = 1024 * 1024
+NO_VALIDATORS = Validators()
 OWN_FILES = Path("/proc/self/fd")
 
 
@@ -26,9 +28,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._shown_url = shown_url
         self._sha256 = hashlib.sha256()
-        # On Linux the file has no name, so that not even a kill -9 leaves it behind.
-        unnamed = tempfile.TemporaryFile if OWN_FILES.is_dir() else tempfile.NamedTemporaryFile
-        self._file = unnamed(prefix="capstream-", buffering=0)
+        self._file = unnamed_file()
         self.size = 0
 
     def __enter__(self) -> Self:
@@ -64,10 +64,28 @@ class Spool:
                 f"{self._shown_url}: more than {self._max_bytes / MIB:g} MiB, the most that is allowed"
             )
 
-    def fetched(self) -> Fetched:
+    def fetched(self, validators: Validators = NO_VALIDATORS) -> Fetched:
         """The complete file; ``SourceEmptyError`` where nothing came."""
         if not self.size:
             raise SourceEmptyError(f"{self._shown_url}: no bytes")
-        facts = SourceFacts(url=self._shown_url, sha256=self._sha256.hexdigest(), bytes=self.size)
-        path = OWN_FILES / str(self._file.fileno()) if OWN_FILES.is_dir() else Path(str(self._file.name))
-        return Fetched(path, facts)
+        facts = SourceFacts(
+            url=self._shown_url,
+            sha256=self._sha256.hexdigest(),
+            bytes=self.size,
+            bytes_fetched=self.size,
+            etag=validators.etag,
+            last_modified=validators.last_modified,
+        )
+        return Fetched(path_of(self._file.fileno(), self._file.name), facts)
+
+
+def unnamed_file() -> IO[bytes]:
+    """A file of this user alone, gone when it is closed; writes go through at once."""
+    # On Linux it has no name, so that not even a kill -9 leaves it behind.
+    unnamed = tempfile.TemporaryFile if OWN_FILES.is_dir() else tempfile.NamedTemporaryFile
+    return cast("IO[bytes]", unnamed(prefix="capstream-", buffering=0))
+
+
+def path_of(opened: int, name: object = None) -> Path:
+    """A path to read an open file by; its own name where the system has no other way."""
+    return OWN_FILES / str(opened) if OWN_FILES.is_dir() else Path(str(name))

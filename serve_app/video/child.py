@@ -1,9 +1,11 @@
 """The process that decodes: ``python -m serve_app.video.child``, started by a slot and by no one else.
 
 Its stdin is a socket. A job comes as one JSON line that carries the video's open descriptor, an answer
-goes back as one JSON line, frames leave through shared memory. It opens no file by name and knows neither
-Ray nor Kafka. Its stdout leads nowhere, so nothing that FFmpeg prints can reach the answers. Before its
-first line it gives up all rights that the platform lets it give up. It ends when its parent does.
+goes back as one JSON line, frames leave through shared memory. Of a video that is only partly here it asks
+for what it lacks, on the same channel, and waits for a line that says whether the bytes are there now. It
+opens no file by name and knows neither Ray nor Kafka. Its stdout leads nowhere, so nothing that FFmpeg prints
+can reach the answers. Before its first line it gives up all rights that the platform lets it give up. It
+ends when its parent does.
 """
 
 from __future__ import annotations
@@ -21,42 +23,61 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serve_app.errors import DecodeMemoryError, Failure, InternalError, RecordError, VideoRefusedError
+from serve_app.errors import (
+    DecodeMemoryError,
+    Failure,
+    InternalError,
+    RecordError,
+    SourceUnavailableError,
+    VideoRefusedError,
+)
 from serve_app.settings import LimitSettings
 from serve_app.video import containment
 from serve_app.video.decoder import decode
-from serve_app.video.job import MAX_SAID, SHOT, Done, Failed
+from serve_app.video.job import MAX_SAID, SHOT, Done, Failed, Want
 from serve_app.video.kernel import die_with
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from serve_app.video.partial import Fetch
+
     Jobs = queue.SimpleQueue[tuple[bytes, int]]
+    Replies = queue.SimpleQueue[bytes]
 
 MAX_JOB_BYTES = 65_536
 
 
-def receive(channel: socket.socket, jobs: Jobs) -> None:
-    """Queue jobs as they come. When the parent closes the channel the process ends, mid-job or not."""
+def receive(channel: socket.socket, jobs: Jobs, replies: Replies) -> None:
+    """Queue jobs, and replies to what they want, as they come.
+
+    When the parent closes the channel the process ends, mid-job or not.
+    """
     while True:
         line, descriptors, _, _ = socket.recv_fds(channel, MAX_JOB_BYTES, 1)
-        if not line.endswith(b"\n") or len(descriptors) != 1:
+        if not line.endswith(b"\n") or len(descriptors) > 1:
             os._exit(0)
-        jobs.put((line, descriptors[0]))
+        if descriptors:
+            jobs.put((line, descriptors[0]))
+        else:
+            replies.put(line)
 
 
 class Desk:
-    """Does one job after the other; ``memory`` takes the frames."""
+    """Does one job after the other; ``memory`` takes the frames, ``want`` asks for bytes of a job's video."""
 
-    def __init__(self, memory: mmap.mmap, limits: LimitSettings) -> None:
-        self._memory, self._limits = memory, limits
+    def __init__(self, memory: mmap.mmap, limits: LimitSettings, want: Callable[[Want], bytes]) -> None:
+        self._memory, self._limits, self._want = memory, limits, want
 
     def answer(self, line: bytes, video: int) -> Done | Failed:
         """Do one job; a record's error is an answer, anything else ends the process."""
         asked = json.loads(line)
         containment.allow_processor(self._limits.processor_s)
         try:
-            done = decode(video, SHOT.validate_python(asked["shot"]), self._room, self._limits)
+            fetch = self._fetch(asked["job"]) if asked["partial"] else None
+            done = decode(video, SHOT.validate_python(asked["shot"]), self._room, self._limits, fetch)
         except RecordError as error:
             return failed(asked["job"], error)
         except MemoryError:
@@ -72,6 +93,14 @@ class Desk:
             cpu_s=done.cpu_s,
             wall_s=done.wall_s,
         )
+
+    def _fetch(self, job: int) -> Fetch:
+        def fetch(start: int, end: int) -> None:
+            if not json.loads(self._want(Want(job=job, start=start, end=end)))["got"]:
+                # The parent knows why, and says that instead of this.
+                raise SourceUnavailableError("the rest of the video cannot be fetched")
+
+        return fetch
 
     def _room(self, size: int) -> NDArray[np.uint8]:
         if size > len(self._memory):
@@ -100,15 +129,22 @@ def main(arguments: list[str]) -> None:
     limits = LimitSettings.model_validate_json(arguments[3])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     jobs: Jobs = queue.SimpleQueue()
+    replies: Replies = queue.SimpleQueue()
     with mmap.mmap(memory_fd, size) as memory, socket.socket(fileno=0) as channel:
         os.close(memory_fd)
         missing = containment.enter(limits, size)
         # After the change of namespaces, at which the kernel may forget it.
         die_with(parent, signal.SIGKILL)
-        threading.Thread(target=receive, args=(channel, jobs), daemon=True, name="receive").start()
+        listening = (channel, jobs, replies)
+        threading.Thread(target=receive, args=listening, daemon=True, name="receive").start()
         contained = containment.told(missing | containment.seal())
         channel.sendall(contained.model_dump_json().encode() + b"\n")
-        serve(channel, jobs, Desk(memory, limits))
+
+        def want(asked: Want) -> bytes:
+            channel.sendall(asked.model_dump_json().encode() + b"\n")
+            return replies.get()
+
+        serve(channel, jobs, Desk(memory, limits, want))
 
 
 def serve(channel: socket.socket, jobs: Jobs, desk: Desk) -> None:

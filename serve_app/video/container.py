@@ -1,7 +1,7 @@
 """Reads containers with FFmpeg: with its choice of a stream, and the clip writer, all that knows PyAV.
 
-A video is read through a descriptor that the caller opened, by FFmpeg's ``fd`` protocol and no other,
-and only by demuxers that never open a second file: no playlists, image sequences, pictures or text.
+A video is read through a descriptor that the caller opened; :mod:`serve_app.video.input` opens it. Of one
+that is not all here, the tables are read without the pictures, where they suffice.
 Every packet is given its ordinal as its pts, so that each decoded frame names the packet it came from.
 FFmpeg's ENOMEM is a ``MemoryError`` and never taken for damage.
 """
@@ -13,61 +13,53 @@ import os
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Self
 
-import av
-import av.subtitles.codeccontext  # PyAV imports both when a file has subtitles, too late for the child
-import av.subtitles.stream
 import numpy as np
 from av import FFmpegError
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from serve_app.errors import PermanentError, VideoUnreadableError
+from serve_app.errors import PermanentError
 from serve_app.settings import LimitSettings
-from serve_app.video.index import UNSET, Header, Packets, VideoIndex, build
+from serve_app.video.index import UNSET, Packets, VideoIndex
+from serve_app.video.input import Row, Table, index_of, open_input, row_of
 from serve_app.video.limits import check_packets, check_picture
 from serve_app.video.nal import promised_bytes, temporal_id
+from serve_app.video.partial import spans_of
 from serve_app.video.stream import best_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+    from serve_app.video.partial import PartialFile
+
 __all__ = ["FFmpegError", "Interpolation", "VideoContainer", "VideoFrame", "VideoReformatter"]
 
-FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,ogg,asf,gif,mxf,nut,dv,rm,wtv"
 PROGRESSIVE = (0, 1)  # unknown, progressive; otherwise two packets may make one frame
 SKIPPABLE = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video"})
-
-av.logging.set_libav_level(av.logging.PANIC)  # a hostile file must not flood the log
 
 
 class VideoContainer:
     """One open container and the video stream that was chosen in it; a context manager.
 
+    ``partial`` reads a file that is not all here.
     ``stream`` is the chosen stream's number, ``errors`` counts the packets the decoder refused.
     """
 
-    def __init__(self, fd: int, limits: LimitSettings) -> None:
-        self._fd, self._limits = fd, limits
+    def __init__(self, fd: int, limits: LimitSettings, partial: PartialFile | None = None) -> None:
+        self._fd, self._limits, self._partial = fd, limits, partial
+        self._places: list[tuple[int, int]] = []
         self._ordinals: dict[tuple[int | None, int], int] = {}
         self._layers = {0}
         self.errors = 0
         self._open()
 
     def _open(self) -> None:
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        options = {"fd": str(self._fd), "protocol_whitelist": "fd", "format_whitelist": FORMATS}
-        try:
-            # A title in a broken encoding must not spoil a good video.
-            self._container: InputContainer = av.open("fd:", "r", options=options, metadata_errors="replace")
-        except MemoryError:
-            raise
-        except FFmpegError as error:
-            raise VideoUnreadableError(f"not a video in a known container: {error.strerror}") from error
+        self._container: InputContainer = open_input(self._fd, self._partial)
         try:
             self._video = best_stream(self._container)
             self._limit_pictures()
@@ -130,35 +122,49 @@ class VideoContainer:
 
     def read_index(self) -> VideoIndex:
         """Read all packets once and decode none; ``VideoUnreadableError``, ``VideoRefusedError``."""
-        rows: list[tuple[int, int, int, int, bool, bool, bool]] = []
+        rows = self._rows_by_table(self._partial) if self._partial is not None else []
+        if self._partial is not None and not rows:
+            self._partial.expect([(0, self._partial.size)])
+        return index_of(rows or self._rows(), self._container, self._video)
+
+    def _rows(self) -> list[Row]:
+        rows: list[Row] = []
         while (packet := self._next()) is not None:
             self._note(packet, len(rows))
-            rows.append(_row(packet))
+            rows.append(row_of(packet))
             check_packets(len(rows), self._limits)
-        if not rows:
-            raise VideoUnreadableError("the video stream has no frames")
-        times, flags = np.array([r[:4] for r in rows], np.int64).T, np.array([r[4:] for r in rows]).T
-        packets = Packets(*times, *flags)
-        try:
-            return build(packets, self._video.time_base or Fraction(1), self._header())
-        except ValueError as error:
-            raise VideoUnreadableError(f"the video stream has no frames: {error}") from error
+        return rows
+
+    def _rows_by_table(self, partial: PartialFile) -> list[Row]:
+        """The same without a picture; nothing where the tables do not name every packet."""
+        check_packets(len(self._video.index_entries), self._limits)
+        table = Table(self._container, self._video, self._limits.packets)
+        if not table.entries:
+            return []
+        with partial.veiled(table.pictures):
+            rows = self._rows()
+            self._container.close()
+        complete = self._places == table.places
+        # FFmpeg still holds zeros, and a parser that saw them knows no keyframe and no layer.
+        self._open()
+        if not complete:
+            self._ordinals, self._places, self._layers = {}, [], {0}
+            return []
+        self._layers.add(-1)
+        return [(*row[:4], entry[2], *row[5:]) for row, entry in zip(rows, table.entries, strict=True)]
 
     def _note(self, packet: Packet[VideoStream], ordinal: int) -> None:
         key = (packet.pts, packet.size)
+        self._places.append((-1 if packet.pos is None else packet.pos, packet.size))
         self._ordinals[key] = -1 if key in self._ordinals else ordinal
         if self.codec == "hevc":
             self._layers.add(temporal_id(bytes(packet), self._video.codec_context.extradata))
 
-    def _header(self) -> Header:
-        video, duration = self._video, None
-        if video.duration is not None and video.time_base is not None:
-            duration = float(video.duration * video.time_base)
-        elif self._container.duration is not None:
-            duration = self._container.duration / 1_000_000
-        fps, nominal = (float(rate) if rate else None for rate in (video.average_rate, video.guessed_rate))
-        reorders = bool(video.codec_context.has_b_frames)
-        return Header(video.frames or None, duration, fps, nominal, reorders)
+    def expect(self, stretches: Iterable[tuple[int, int]]) -> None:
+        """Fetch what these packets, from first to last, take, if it is not here."""
+        if self._partial is not None:
+            parts = (spans_of(self._places[first : last + 1]) for first, last in stretches)
+            self._partial.expect((min(p)[0], max(end for _, end in p)) for p in parts if p)
 
     def go_to(self, ordinal: int, packets: Packets, *, seek: bool) -> None:
         """Make ``ordinal`` the next packet that is read, and empty the decoder."""
@@ -235,10 +241,3 @@ class VideoContainer:
             return
         for frame in frames:
             yield (-1 if frame.pts is None else frame.pts), frame
-
-
-def _row(packet: Packet[VideoStream]) -> tuple[int, int, int, int, bool, bool, bool]:
-    pts = UNSET if packet.pts is None else packet.pts
-    dts = UNSET if packet.dts is None else packet.dts
-    flags = packet.is_keyframe, packet.is_discard, packet.is_corrupt
-    return pts, dts, packet.duration or 0, packet.size, *flags

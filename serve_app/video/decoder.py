@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from serve_app.video.frames import Frames
 from serve_app.video.geometry import FixedSize, display_size, target_size
 from serve_app.video.job import Decoded, DecodeJob, Shot, open_video
 from serve_app.video.limits import DEFAULT_LIMITS, check_duration
+from serve_app.video.partial import PartialFile
 from serve_app.video.picture import Painter, turn_of
 from serve_app.video.plan import Plan, plan, through
 from serve_app.video.profiles import model_frames
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from serve_app.video.container import VideoFrame
     from serve_app.video.index import VideoIndex
+    from serve_app.video.partial import Fetch
 
     Allocate = Callable[[int], NDArray[np.uint8]]
 
@@ -52,14 +55,24 @@ def decode_file(job: DecodeJob) -> Decoded:
         os.close(fd)
 
 
-def decode(fd: int, shot: Shot, allocate: Allocate, limits: LimitSettings = DEFAULT_LIMITS) -> Decoded:
+def decode(
+    fd: int,
+    shot: Shot,
+    allocate: Allocate,
+    limits: LimitSettings = DEFAULT_LIMITS,
+    fetch: Fetch | None = None,
+) -> Decoded:
     """Decode the open file ``fd``; ``allocate(n)`` gives n bytes for the pixels, a uint8 array (n,).
+
+    ``fetch(start, end)`` brings bytes of a file that is not all here.
 
     ``VideoUnreadableError``: not a video, or damaged where frames were chosen. ``VideoRefusedError``:
     beyond a limit. ``NoFramesError``: nothing is shown in the range.
     """
     wall, cpu = time.perf_counter(), time.process_time()
-    with VideoContainer(fd, limits) as video:
+    partial = PartialFile(fd, fetch) if fetch is not None else None
+    kept = partial.unless_lost() if partial is not None else nullcontext()
+    with kept, VideoContainer(fd, limits, partial) as video:
         index = video.read_index()
         check_duration(index.duration_seconds, limits)
         warnings = [*index.warnings, *_shortened(video, index, shot)]
@@ -156,6 +169,7 @@ def _chosen(index: VideoIndex, shot: Shot, looks: NDArray[np.float64] | None) ->
 def _run(video: VideoContainer, steps: Plan, canvas: Canvas) -> bool:
     """Execute a plan; false if a packet marked as a keyframe turned out to be none."""
     index = canvas.index
+    video.expect((step.start, step.last) for step in steps.stretches)
     for step in steps.stretches:
         video.go_to(step.start, index.packets, seek=step.seek)
         proven = steps.whole or bool(index.packets.hidden[step.start])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from serve_app.video.frames import Frames
+    from serve_app.video.supply import Supply
 
 
 MAX_SAID = 2000  # characters of an error
@@ -99,10 +100,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """One local file and what to take from it."""
+    """One local file and what to take from it.
+
+    With ``supply`` the file has its full size and only parts of its bytes; the others are put there as they
+    are asked for.
+    """
 
     path: Path
     shot: Shot = field(default_factory=Shot)
+    supply: Supply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,15 @@ class Failed(Closed):
     message: str = Field(max_length=MAX_SAID)
 
 
+class Want(Closed):
+    """What a child says in the middle of a job: these bytes of the video are not here yet."""
+
+    kind: Literal["want"] = "want"
+    job: int
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+
 class Contained(Closed):
     """A child's first line: what stands between it and the machine, and what the platform refused."""
 
@@ -166,4 +181,6 @@ class Contained(Closed):
 
 
 SHOT: TypeAdapter[Shot] = TypeAdapter(Shot)
-ANSWER: TypeAdapter[Done | Failed] = TypeAdapter(Annotated[Done | Failed, Field(discriminator="kind")])
+ANSWER: TypeAdapter[Done | Failed | Want] = TypeAdapter(
+    Annotated[Done | Failed | Want, Field(discriminator="kind")]
+)

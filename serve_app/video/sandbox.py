@@ -85,13 +85,13 @@ class Sandbox:
         """The frames of ``job``, readable until the block is left; their memory is reused then.
 
         Raises what :func:`serve_app.video.decoder.decode` raises, ``DecoderDiedError``,
-        ``DecodeTimeoutError``, and ``OSError`` if the file cannot be opened.
+        ``DecodeTimeoutError``, what ``job.supply`` raises, and ``OSError`` if the file cannot be opened.
         """
         video = open_video(job.path)
         try:
             slot = await self._free.get()
             try:
-                yield await slot.ask(video, job.shot, self._timeout_s)
+                yield await slot.ask(video, job.shot, self._timeout_s, job.supply)
             finally:
                 self._release(slot)
         finally:

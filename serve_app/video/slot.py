@@ -1,15 +1,15 @@
 """One child process and the memory it shares with its parent: started, asked, killed, replaced.
 
 The child's stdin is one end of a socket pair. A job is a JSON line that carries the video's descriptor;
-an answer is a JSON line. The process is started on the event loop's own thread and reaped by hand:
-asyncio's subprocesses differ between loops and can wait for ever on a child that was killed early.
+an answer is a JSON line; before it the child may ask for bytes that the video lacks. The process is started
+on the event loop's own thread and reaped by hand: asyncio's subprocesses differ between loops and can wait
+for ever on a child that was killed early.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import mmap
 import os
@@ -17,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,30 +25,20 @@ from serve_app.errors import DecoderDiedError, DecodeTimeoutError, Failure, Sett
 from serve_app.settings import LimitSettings
 from serve_app.video.containment import environment
 from serve_app.video.frames import Frames
-from serve_app.video.job import ANSWER, SHOT, Contained, Decoded, Done, Failed
+from serve_app.video.job import ANSWER, SHOT, Contained, Decoded, Done, Failed, Want
+from serve_app.video.memory import shared_memory
+from serve_app.video.supply import Supplier
 
 if TYPE_CHECKING:
     from serve_app.settings.video import Guard
     from serve_app.video.job import Shot
+    from serve_app.video.supply import Supply
 
 START_TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 LAST_WORDS_S = 1.0
 KEPT_BYTES = 64 * 1024 * 1024  # pages that stay between jobs: zeroing them anew costs more than they do
 SPENT = frozenset(("DecodeMemoryError", "InternalError"))  # after these a child is not asked again
-
-
-def shared_memory(size: int) -> int:
-    """A descriptor of ``size`` bytes that have no name; pages are taken when they are written."""
-    if sys.platform == "linux":
-        fd = os.memfd_create("capstream-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(fd, size)
-        # A child that could shrink the memory could kill its parent by a bus error.
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-        return fd
-    with tempfile.TemporaryFile() as file:
-        os.ftruncate(file.fileno(), size)
-        return os.dup(file.fileno())
 
 
 class Slot:
@@ -117,16 +106,19 @@ class Slot:
                 env=environment(os.environ, sys.path),
             )
 
-    async def ask(self, video: int, shot: Shot, timeout_s: float) -> Decoded:
+    async def ask(self, video: int, shot: Shot, timeout_s: float, supply: Supply | None = None) -> Decoded:
         """Have the open file ``video`` decoded; the frames stay readable until :meth:`forget`.
 
-        Raises the child's own error, ``DecoderDiedError`` and ``DecodeTimeoutError``.
+        Raises the child's own error, that of ``supply``, ``DecoderDiedError`` and ``DecodeTimeoutError``.
         """
+        supplier = None if supply is None else Supplier(supply, os.fstat(video).st_size)
         try:
             async with self._turn:
                 await self._start()
-                async with asyncio.timeout(timeout_s):
-                    answer = self._read(await self._exchange(video, shot))
+                async with asyncio.timeout(timeout_s) as clock:
+                    answer = self._read(await self._exchange(video, shot, partial=supplier is not None))
+                    while isinstance(answer, Want):
+                        answer = self._read(await self._supplied(answer, supplier, clock))
         except TimeoutError as error:
             self.kill()
             raise DecodeTimeoutError(f"the decoder took longer than {timeout_s:g} s") from error
@@ -137,20 +129,35 @@ class Slot:
             # The answer is still to come: it must not be taken for the next job's.
             self.kill()
             raise
+        if supplier is not None and supplier.failed is not None:
+            raise supplier.failed
         if isinstance(answer, Failed):
             if answer.error_class in SPENT:
                 self.kill()
             raise Failure(answer.family, answer.stage, answer.error_class, answer.message).raised()
         return answer
 
-    async def _exchange(self, video: int, shot: Shot) -> bytes:
+    async def _exchange(self, video: int, shot: Shot, *, partial: bool) -> bytes:
         self._jobs += 1
-        asked = json.dumps({"job": self._jobs, "shot": SHOT.dump_python(shot, mode="json")}).encode() + b"\n"
+        job = {"job": self._jobs, "shot": SHOT.dump_python(shot, mode="json"), "partial": partial}
+        asked = json.dumps(job).encode() + b"\n"
         line = b""
         # A line this short goes into an empty socket whole or not at all.
         with contextlib.suppress(OSError):
             if self._channel is not None and socket.send_fds(self._channel, [asked], [video]) == len(asked):
                 line = await self._line()
+        if not line:
+            raise await self._death()
+        return line
+
+    async def _supplied(self, want: Want, supplier: Supplier | None, clock: asyncio.Timeout) -> bytes:
+        if supplier is None or self._channel is None:
+            raise ValueError("bytes are asked for although the whole file is there")
+        line = b""
+        said = await supplier.reply(want, clock)
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().sock_sendall(self._channel, said)
+            line = await self._line()
         if not line:
             raise await self._death()
         return line
@@ -178,11 +185,11 @@ class Slot:
                 raise ValueError(f"an answer above {MAX_ANSWER_BYTES} bytes")
         return bytes(line)
 
-    def _read(self, line: bytes) -> Decoded | Failed:
+    def _read(self, line: bytes) -> Decoded | Failed | Want:
         answer = ANSWER.validate_json(line)
         if answer.job != self._jobs:
             raise ValueError(f"an answer to job {answer.job} instead of {self._jobs}")
-        return answer if isinstance(answer, Failed) else self._decoded(answer)
+        return self._decoded(answer) if isinstance(answer, Done) else answer
 
     def _decoded(self, done: Done) -> Decoded:
         shape = (len(done.pts_seconds), done.height, done.width, 3)

@@ -118,7 +118,7 @@ ONE_NAME = "perhaps but for . and _; allowed: another name"
         ({"broker": {"kind": "cluster"}}, "broker.bootstrap_servers: missing; allowed: text, 1 or longer"),
         (
             {"sources": {"schemes": ["http", "ftp"]}},
-            "sources.schemes[1]: 'ftp' is refused; allowed: http, https, file, data",
+            "sources.schemes[1]: 'ftp' is refused; allowed: http, https, file, data, s3, gs, az",
         ),
         ({"topics": {"requests": "a b"}}, f"topics.requests: 'a b' is refused; allowed: {PATTERN}"),
         (

@@ -76,7 +76,12 @@ KNOWN_BY = {
         "consumers.topics",
         "consumers.transactions",
     },
-    "av": {"serve_app.video.clips", "serve_app.video.container", "serve_app.video.stream"},
+    "av": {
+        "serve_app.video.clips",
+        "serve_app.video.container",
+        "serve_app.video.input",
+        "serve_app.video.stream",
+    },
 }
 
 

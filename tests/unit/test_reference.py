@@ -62,7 +62,7 @@ CAPTION = CaptionRecord(
     task="describe",
     engine=EngineFacts(kind="baseline", model=None),
     usage=None,
-    source=SourceFacts(url=URL, sha256="00", bytes=1),
+    source=SourceFacts(url=URL, sha256="00", bytes=1, bytes_fetched=1),
     video=VideoFacts(
         duration_s=1, width=2, height=2, fps=None, codec="h264", frame_count=1, stream=0, rotation=0
     ),

@@ -10,7 +10,7 @@ import pytest
 
 from serve_app.config import load, settings_from
 from serve_app.errors import SettingsError
-from serve_app.settings import Settings, SourceSettings
+from serve_app.settings import CacheSettings, Settings, SourceSettings
 
 ROOT = Path(__file__).parents[2]
 NETWORKS = "allowed: networks such as 10.0.0.0/8 or fd00::/8, in text separated by commas"
@@ -89,6 +89,31 @@ def test_lists_of_yaml_are_taken_as_they_are() -> None:
 def test_what_is_none_of_them_is_told(given: dict[str, Any], told: str) -> None:
     """The place, the value, and what is allowed."""
     assert refused(**given) == f"args.sources.{told}"
+
+
+@pytest.mark.parametrize(
+    ("root", "told"),
+    [
+        ("videos", "'videos'"),
+        ("s3://", "'s3://'"),
+        ("https://videos", "'https://videos'"),
+        ("s3://key:secret@videos", "'s3://key:secret@videos'"),
+        ("s3://videos?x", "'s3://videos?x'"),
+        ("s3://videos//x", "'s3://videos//x'"),
+    ],
+)
+def test_object_roots_are_a_store_a_bucket_and_a_folder(root: str, told: str) -> None:
+    """A slash at the end makes no difference; anything else is refused."""
+    assert sources(object_roots="s3://videos/, gs://b/a b").object_roots == ("s3://videos", "gs://b/a b")
+    allowed = "allowed: roots such as s3://bucket or gs://bucket/folder, in text separated by commas"
+    assert refused(object_roots=[root]) == f"args.sources.object_roots[0]: {told} is refused; {allowed}"
+
+
+def test_a_relative_cache_starts_where_the_application_was_started(tmp_path: Path) -> None:
+    """So that all replicas on a node share it; an absolute one stays."""
+    assert Settings().anchored(tmp_path).cache.folder == tmp_path / ".capstream/cache"
+    absolute = Settings(cache=CacheSettings(folder=Path("/var/cache/capstream")))
+    assert absolute.anchored(tmp_path).cache.folder == Path("/var/cache/capstream")
 
 
 @pytest.mark.parametrize("key", ["allow_networks", "allow_hosts"])

@@ -23,7 +23,7 @@ CAPTIONED = Captioned(
     task="describe",
     engine=EngineFacts(kind="baseline", model=None),
     usage=None,
-    source=SourceFacts(url="file:///clip.mp4", sha256="00" * 32, bytes=1234),
+    source=SourceFacts(url="file:///clip.mp4", sha256="00" * 32, bytes=1234, bytes_fetched=1234),
     video=VideoFacts(
         duration_s=2, width=320, height=240, fps=25, codec="h264", frame_count=50, stream=0, rotation=0
     ),

@@ -68,6 +68,19 @@ async def test_localhost_is_this_machine(tmp_path: Path) -> None:
     assert "'elsewhere'" in str(error)
 
 
+async def test_bytes_of_the_caller_need_no_url() -> None:
+    """They are bounded and hashed like any others."""
+    fetcher = Fetcher(ANYWHERE.model_copy(update={"max_mib": 1}))
+    async with fetcher.take(b"video") as got:
+        assert got.path.read_bytes() == b"video"
+        assert got.facts.sha256 == hashlib.sha256(b"video").hexdigest()
+        assert (got.facts.bytes, got.facts.url) == (5, "5 bytes")
+    for data, kind in ((b"", SourceEmptyError), (bytes(2**20 + 1), SourceTooLargeError)):
+        with pytest.raises(kind):
+            async with fetcher.take(data):
+                pass
+
+
 async def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     """A folder, a FIFO without a writer and a device are refused at once."""
     fifo = tmp_path / "fifo"
