@@ -167,7 +167,8 @@ def _complaints(index: VideoIndex, header: Header, *, untimed: bool) -> tuple[st
         said.append(f"the container has no usable pts; times are counted at {index.fps or 0:.3f} fps")
     if not index.packets.keyframe.any():
         said.append("no packet is marked as a keyframe")
-    if header.frames is not None and header.frames != found:
+    # For an edit list FFmpeg gives packets twice or not at all: no lie of the header.
+    if header.frames is not None and header.frames != found and not index.packets.hidden.any():
         said.append(f"the header says {header.frames} frames, {found} were found")
     if header.duration_s is None:
         said.append(f"the header names no duration, {seconds:.3f} s were found")
