@@ -174,9 +174,10 @@ def test_the_record_says_stream_turn_times_and_what_was_wrong(tmp_path: Path) ->
     both = mux(tmp_path / "both.mkv", other, turned, default=1)
     got = decoded(lying(both, DURATION, 0, struct.pack(">d", 99_000)))
     facts = Facts(
-        source=SourceFacts(url="file:///v", sha256="0" * 64, bytes=1),
+        source=SourceFacts(url="file:///v", sha256="0" * 64, bytes=1, bytes_fetched=1),
         video=got.video,
         frames=FrameFacts(pts_seconds=got.frames.pts_seconds.tolist(), width=48, height=32),
+        coverage=got.coverage,
         warnings=got.warnings,
         fetch_s=0,
         decode_s=0,
