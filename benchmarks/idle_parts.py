@@ -9,7 +9,7 @@ import numpy as np
 
 from serve_app.engines.protocol import Generation, Outcome, Prompt
 from serve_app.preparation import Facts, Prepared
-from serve_app.schema import Captioned, CaptionRequest, FrameFacts, SourceFacts, VideoFacts
+from serve_app.schema import Captioned, CaptionRequest, Coverage, FrameFacts, SourceFacts, VideoFacts
 from serve_app.settings import BaselineSettings, Settings
 from serve_app.video.job import Contained
 
@@ -20,6 +20,7 @@ FACTS = Facts(
         duration_s=2, width=28, height=28, fps=1, codec="none", frame_count=2, stream=0, rotation=0
     ),
     frames=FrameFacts(pts_seconds=[0.0, 1.0], width=28, height=28),
+    coverage=Coverage(complete=True, start_s=0, end_s=2, ranges=(), missing_pts_seconds=()),
     warnings=(),
     fetch_s=0,
     decode_s=0,

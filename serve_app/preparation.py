@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from serve_app.reuse import CaptionCache, Kept
-from serve_app.schema import Captioned, CaptionRequest, FrameFacts, SourceFacts, VideoFacts
+from serve_app.schema import Captioned, CaptionRequest, Coverage, FrameFacts, SourceFacts, VideoFacts
 from serve_app.settings import Settings
 from serve_app.settings.video import EVERY_GUARD
 from serve_app.sources.fetch import Fetcher
@@ -30,6 +30,7 @@ class Facts:
     source: SourceFacts
     video: VideoFacts
     frames: FrameFacts
+    coverage: Coverage
     warnings: tuple[str, ...]
     fetch_s: float
     decode_s: float
@@ -91,13 +92,15 @@ class Preparation:
         self, fetched: Fetched, request: CaptionRequest, fetch_s: float
     ) -> AsyncIterator[tuple[np.ndarray, Facts]]:
         began, rest = time.monotonic(), fetched.rest
-        job = DecodeJob(fetched.path, self._shot(request), None if rest is None else rest.supply)
+        shot = replace(self._shot(request), on_damage=request.on_damage or self._settings.on_damage)
+        job = DecodeJob(fetched.path, shot, None if rest is None else rest.supply)
         async with self._sandbox.decode(job) as decoded:
             later_s = 0.0 if rest is None else rest.spent_s
             facts = Facts(
                 source=fetched.facts,
                 video=decoded.video,
                 frames=facts_of(decoded.frames, self._profile),
+                coverage=decoded.coverage,
                 warnings=decoded.warnings,
                 fetch_s=fetch_s + later_s,
                 decode_s=max(0.0, time.monotonic() - began - later_s),

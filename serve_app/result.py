@@ -41,6 +41,7 @@ def captioned(facts: Facts, said: Said, task: str, caption_s: float, place: Plac
         source=facts.source,
         video=facts.video,
         frames=facts.frames,
+        coverage=facts.coverage,
         warnings=list(facts.warnings),
         timings=Timings(fetch_s=facts.fetch_s, decode_s=facts.decode_s, caption_s=caption_s),
         workers=Workers(node=place.node, decoder=place.worker, captioner=said.worker),

@@ -1,8 +1,9 @@
 """Captions that a node keeps: the same bytes, to be captioned in the same way, are not done twice.
 
-A caption is found by the video's bytes and all that decides what is said of them: sampling, range, geometry,
-prompt, task, engine and its settings, and the version of this package. It is looked up after the fetch, so
-whoever gets it was let to the bytes. What goes wrong here is logged and fails no request.
+A caption is found by the video's bytes and all that decides what is said of them: sampling, range, what is
+made of damage, geometry, prompt, task, engine and its settings, and the version of this package. It is looked
+up after the fetch, so whoever gets it was let to the bytes. What goes wrong here is logged and fails no
+request.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class CaptionCache:
         self._settings_hash, self._sampling = settings.config_hash(), settings.decoder.sampling
         # Under a profile a request that does not say gets the model's own sampling.
         self._profiled = settings.profile is not None
+        self._on_damage = settings.decoder.on_damage
         self._task, self._version = settings.captioner.task, version("capstream")
         max_bytes = int(cache.captions_mib * MIB)
         self._shelf = Shelf(cache.folder / "captions", max_bytes, cache.captions_s, SWEEP_EVERY)
@@ -72,6 +74,7 @@ class CaptionCache:
             "sampling": None if sampling is None else sampling.model_dump(mode="json"),
             "max_sampled_frames": request.max_sampled_frames,
             "range": [request.start_s, request.end_s],
+            "on_damage": request.on_damage or self._on_damage,
             "task": request.task or self._task,
             "prompt": request.source_prompt,
             "settings": self._settings_hash,

@@ -56,6 +56,28 @@ class FrameFacts(Closed):
     )
 
 
+class TimeRange(Closed):
+    """From ``start_s`` to ``end_s``, which is not in it, on the container's timeline."""
+
+    start_s: float
+    end_s: float
+
+
+class Coverage(Closed):
+    """How much of what was asked for the frames stand for.
+
+    Each chosen frame stands for the time from its pts to the next chosen frame's.
+    """
+
+    complete: bool = Field(description="Nothing is missing.")
+    start_s: float = Field(description="The asked range's start.")
+    end_s: float = Field(description="The asked range's end, within what the container promises.")
+    ranges: tuple[TimeRange, ...] = Field(description="What the frames stand for; rising, with gaps between.")
+    missing_pts_seconds: tuple[float, ...] = Field(
+        description="Chosen frames that were lost to damage; nothing stands in for them."
+    )
+
+
 class Caption(Closed):
     """One caption and the half-open range of the video that it describes."""
 
@@ -122,6 +144,7 @@ class Captioned(Closed):
     source: SourceFacts
     video: VideoFacts
     frames: FrameFacts
+    coverage: Coverage
     warnings: list[str] = Field(description="Where the container was found to be wrong or incomplete.")
     reused: Reused | None = Field(
         default=None, description="null unless the node's cache of captions had it: nothing was decoded then."

@@ -17,6 +17,13 @@ PRINTABLE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 MAX_URL_CHARS = 64 * 1024 * 1024  # a data: URI carries the video itself; the broker limits the record
 
 
+OnDamage = Literal["fail", "partial"]
+ON_DAMAGE = (
+    "fail: a video that is cut short or damaged where frames were chosen is an error; partial: what could be "
+    "decoded whole is used, and the record's coverage says what is missing."
+)
+
+
 class ChatMessage(BaseModel):
     """One OpenAI-style chat message; keys beside ``role`` and ``content`` are ignored."""
 
@@ -59,6 +66,7 @@ class CaptionRequest(Closed):
     end_s: OptionalNumber = Field(
         default=None, gt=0, description="On the container's timeline, not included."
     )
+    on_damage: OnDamage | None = Field(default=None, description=f"{ON_DAMAGE} Default from the settings.")
     max_sampled_frames: OptionalWhole = Field(
         default=None,
         ge=1,

@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from serve_app.schema import Closed, FpsSampling, Sampling, name_strategy
+from serve_app.schema import Closed, FpsSampling, OnDamage, Sampling, name_strategy
 from serve_app.schema.numbers import Number, Whole
+from serve_app.schema.request import ON_DAMAGE
 from serve_app.schema.sampling import MAX_FRAMES
 from serve_app.schema.violations import refusal
 from serve_app.settings.models import BUILT_IN, profile_of
@@ -78,6 +79,7 @@ class DecoderSettings(Closed):
         default=FpsSampling(fps=2.0, max_frames=64), description="Where a request does not say."
     )
     geometry: GeometrySettings = Field(default=GeometrySettings(), description="Frame size.")
+    on_damage: OnDamage = Field(default="fail", description=f"{ON_DAMAGE} Where a request does not say.")
     profile: str | None = Field(
         default=None,
         min_length=1,

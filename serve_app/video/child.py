@@ -89,6 +89,7 @@ class Desk:
             height=done.frames.height,
             pts_seconds=done.frames.pts_seconds.tolist(),
             video=done.video,
+            coverage=done.coverage,
             warnings=done.warnings,
             cpu_s=done.cpu_s,
             wall_s=done.wall_s,

@@ -47,7 +47,7 @@ class VideoContainer:
     """One open container and the video stream that was chosen in it; a context manager.
 
     ``partial`` reads a file that is not all here.
-    ``stream`` is the chosen stream's number, ``errors`` counts the packets the decoder refused.
+    ``stream`` is the chosen stream's number, ``refused`` are the ordinals of packets the decoder refused.
     """
 
     def __init__(self, fd: int, limits: LimitSettings, partial: PartialFile | None = None) -> None:
@@ -55,7 +55,7 @@ class VideoContainer:
         self._places: list[tuple[int, int]] = []
         self._ordinals: dict[tuple[int | None, int], int] = {}
         self._layers = {0}
-        self.errors = 0
+        self.refused: list[int] = []
         self._open()
 
     def _open(self) -> None:
@@ -106,8 +106,12 @@ class VideoContainer:
         Not so for codecs whose skipped packets carry decoder state, for fields in packets of their own,
         and for HEVC with temporal layers, where "not referenced" holds for a frame's own layer only.
         """
-        plain = self._video.codec_context.field_order in PROGRESSIVE and len(self._layers) == 1
-        return plain and self.codec in SKIPPABLE
+        return self.one_packet_each and len(self._layers) == 1 and self.codec in SKIPPABLE
+
+    @property
+    def one_packet_each(self) -> bool:
+        """Whether no picture comes in two fields with a packet each."""
+        return self._video.codec_context.field_order in PROGRESSIVE
 
     @property
     def promised_frames(self) -> int:
@@ -237,7 +241,7 @@ class VideoContainer:
         except MemoryError:
             raise
         except FFmpegError:
-            self.errors += 1
+            self.refused.append(self._position - 1)
             return
         for frame in frames:
             yield (-1 if frame.pts is None else frame.pts), frame

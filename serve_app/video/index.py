@@ -49,7 +49,8 @@ class VideoIndex:
     ``pts_seconds`` is float64 in seconds; ``ordinals`` is int64, each frame's packet. Where ``timed`` is
     false the container gave no usable pts: the times are counted from the frame rate and ``ordinals``
     number the decoder's output instead of its input. ``covers_header``: the frames last as long as the
-    container says, to within a tenth of a second.
+    container says, to within a tenth of a second. ``promised_end_seconds`` is where they would end by
+    the container's word, and never before they do.
     """
 
     packets: Packets
@@ -58,6 +59,7 @@ class VideoIndex:
     end_seconds: float
     timed: bool = True
     covers_header: bool = True
+    promised_end_seconds: float = 0.0
     warnings: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
@@ -78,6 +80,20 @@ class VideoIndex:
         """Average frames per second; ``None`` for a single frame."""
         shown = float(self.pts_seconds[-1]) - self.start_seconds
         return (len(self) - 1) / shown if shown > 0 else None
+
+    @property
+    def keyframes(self) -> NDArray[np.int64]:
+        """Which frames are marked as keyframes: indices, rising; none where times are counted."""
+        if not self.timed:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(self.packets.keyframe[self.ordinals]).astype(np.int64)
+
+    def shown_at(self, seconds: float) -> int:
+        """The index of the frame on screen at a time; ``ValueError`` outside the video."""
+        if not self.start_seconds <= seconds < self.end_seconds:
+            allowed = f"from {self.start_seconds:.3f} s to {self.end_seconds:.3f} s, the end not included"
+            raise ValueError(f"no frame is shown at {seconds:g} s; allowed: {allowed}")
+        return int(np.searchsorted(self.pts_seconds, seconds, side="right")) - 1
 
     def only(self, shown: NDArray[np.int64]) -> VideoIndex:
         """The index without the frames whose ordinals are not among ``shown``."""
@@ -113,7 +129,9 @@ def build(packets: Packets, time_base: Fraction, header: Header) -> VideoIndex:
     )
     covers = header.duration_s is not None and index.duration_seconds > header.duration_s - 0.1
     complaints = _complaints(index, header, untimed=pts is None)
-    return replace(index, covers_header=covers, warnings=complaints)
+    promised = index.start_seconds + (header.duration_s or 0.0)
+    until = max(index.end_seconds, promised)
+    return replace(index, covers_header=covers, promised_end_seconds=until, warnings=complaints)
 
 
 def _showable(packets: Packets) -> NDArray[np.bool_]:
@@ -167,7 +185,8 @@ def _complaints(index: VideoIndex, header: Header, *, untimed: bool) -> tuple[st
         said.append(f"the container has no usable pts; times are counted at {index.fps or 0:.3f} fps")
     if not index.packets.keyframe.any():
         said.append("no packet is marked as a keyframe")
-    if header.frames is not None and header.frames != found:
+    # For an edit list FFmpeg gives packets twice or not at all: no lie of the header.
+    if header.frames is not None and header.frames != found and not index.packets.hidden.any():
         said.append(f"the header says {header.frames} frames, {found} were found")
     if header.duration_s is None:
         said.append(f"the header names no duration, {seconds:.3f} s were found")

@@ -13,8 +13,10 @@ from pydantic import Discriminator, Field, Tag, TypeAdapter
 from serve_app.errors import Family, Stage, VideoUnreadableError
 from serve_app.schema import (
     Closed,
+    Coverage,
     FpsSampling,
     KeyframesSampling,
+    OnDamage,
     Sampling,
     SceneSampling,
     TimesSampling,
@@ -65,6 +67,7 @@ class Shot:
     rule: FrameRule | None = None
     max_frames: int = MAX_FRAMES
     frame_factor: int = 1
+    on_damage: OnDamage = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class Decoded:
 
     frames: Frames
     video: VideoFacts
+    coverage: Coverage
     warnings: tuple[str, ...]
     cpu_s: float
     wall_s: float
@@ -144,6 +148,7 @@ class Done(Closed):
     height: int = Field(ge=1)
     pts_seconds: list[float] = Field(min_length=1)
     video: VideoFacts
+    coverage: Coverage
     warnings: tuple[Annotated[str, Field(max_length=500)], ...] = Field(max_length=50)
     cpu_s: float = Field(ge=0)
     wall_s: float = Field(ge=0)

@@ -20,8 +20,25 @@ if TYPE_CHECKING:
 SCALING = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 
 
-def turn_of(frame: VideoFrame) -> Orientation:
-    """What the picture's display matrix asks for."""
+class Turn:
+    """What pictures' display matrices ask for, one after another.
+
+    PyAV's side data and their frame hold each other, and so the picture's memory until garbage is next
+    collected: they are looked at once, and again only when the angle changes.
+    """
+
+    def __init__(self) -> None:
+        self._angle: int | None = None
+        self._turn = Orientation()
+
+    def of(self, frame: VideoFrame) -> Orientation:
+        """How to make this picture upright."""
+        if frame.rotation != self._angle:
+            self._angle, self._turn = frame.rotation, _turn_of(frame)
+        return self._turn
+
+
+def _turn_of(frame: VideoFrame) -> Orientation:
     try:
         matrix = bytes(cast("Mapping[str, bytes]", frame.side_data)["DISPLAYMATRIX"])
     except KeyError:

@@ -59,11 +59,12 @@ def plan(index: VideoIndex, chosen: NDArray[np.int64], *, skip: bool) -> Plan:
     if not index.timed:
         return through(index, chosen)
     wanted = np.sort(index.ordinals[chosen])
-    starts = _starts(index.packets, wanted)
-    breaks = np.flatnonzero(starts[1:] > wanted[:-1] + 1) + 1
+    # A later frame that starts earlier takes those before it along.
+    begins = np.minimum.accumulate(starts(index.packets, wanted)[::-1])[::-1]
+    breaks = np.flatnonzero(begins[1:] > wanted[:-1] + 1) + 1
     stretches: list[Stretch] = []
     position = 0
-    for part, begin in zip(np.split(wanted, breaks), starts[np.concatenate(([0], breaks))], strict=True):
+    for part, begin in zip(np.split(wanted, breaks), begins[np.concatenate(([0], breaks))], strict=True):
         start, last = int(begin), int(part[-1])
         stretches.append(Stretch(start, last, frozenset(part.tolist()), start - position > SEEK_GAP_PACKETS))
         position = last + 1
@@ -78,16 +79,15 @@ def through(index: VideoIndex, chosen: NDArray[np.int64]) -> Plan:
     return Plan((Stretch(start, len(index.packets) - 1, wanted),), whole=True)
 
 
-def _starts(packets: Packets, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+def starts(packets: Packets, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each wanted ordinal the keyframe to start at, or the first packet if there is none."""
     keys = np.flatnonzero(packets.keyframe)
-    starts = np.zeros(len(wanted), dtype=np.int64)
+    begins = np.zeros(len(wanted), dtype=np.int64)
     shown = packets.pts[keys]
     for place, ordinal in enumerate(wanted.tolist()):
         at = int(np.searchsorted(keys, ordinal, side="right")) - 1
         pts = int(packets.pts[ordinal])
         while at > 0 and pts != UNSET and shown[at] != UNSET and shown[at] > pts:
             at -= 1
-        starts[place] = keys[at] if at >= 0 else 0
-    # A later frame that starts earlier takes those before it along.
-    return np.minimum.accumulate(starts[::-1])[::-1]
+        begins[place] = keys[at] if at >= 0 else 0
+    return begins

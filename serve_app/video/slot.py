@@ -199,7 +199,7 @@ class Slot:
         self._used = size
         pixels = np.frombuffer(memoryview(self._memory).toreadonly(), np.uint8, size).reshape(shape)
         frames = Frames(pixels, np.array(done.pts_seconds, np.float64))
-        return Decoded(frames, done.video, done.warnings, done.cpu_s, done.wall_s)
+        return Decoded(frames, done.video, done.coverage, done.warnings, done.cpu_s, done.wall_s)
 
     def forget(self) -> None:
         """Let the memory be reused; much of it goes back to the system."""

@@ -35,6 +35,7 @@ from serve_app.reference.schemas import caption_schema, request_schema
 from serve_app.schema import (
     Caption,
     CaptionRecord,
+    Coverage,
     EngineFacts,
     FrameFacts,
     Origin,
@@ -67,6 +68,7 @@ CAPTION = CaptionRecord(
         duration_s=1, width=2, height=2, fps=None, codec="h264", frame_count=1, stream=0, rotation=0
     ),
     frames=FrameFacts(pts_seconds=[0.0], width=28, height=28),
+    coverage=Coverage(complete=True, start_s=0, end_s=1, ranges=(), missing_pts_seconds=()),
     warnings=[],
     timings=Timings(fetch_s=0, decode_s=0, caption_s=0),
     workers=Workers(node="n", decoder="d", captioner="c"),

@@ -69,6 +69,7 @@ def test_whatever_decides_what_is_said_is_part_of_the_key(tmp_path: Path) -> Non
         cache.key(request(url, end_s=1), source()),
         cache.key(request(url, sampling={"fps": 1}), source()),
         cache.key(request(url, max_sampled_frames=4), source()),
+        cache.key(request(url, on_damage="partial"), source()),
     ]
     geometry = {"decoder": {"geometry": {"factor": 32}}, "cache": {"captions_s": 60, "folder": str(tmp_path)}}
     others.append(CaptionCache(settings_from(geometry, {})).key(request(url), source()))

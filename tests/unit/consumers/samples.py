@@ -6,6 +6,7 @@ from consumers.records import InputRecord, Marks, Names
 from serve_app.schema import (
     Caption,
     Captioned,
+    Coverage,
     EngineFacts,
     FrameFacts,
     SourceFacts,
@@ -28,6 +29,7 @@ CAPTIONED = Captioned(
         duration_s=2, width=320, height=240, fps=25, codec="h264", frame_count=50, stream=0, rotation=0
     ),
     frames=FrameFacts(pts_seconds=[0.0, 0.5, 1.0, 1.5], width=308, height=224),
+    coverage=Coverage(complete=True, start_s=0, end_s=2, ranges=(), missing_pts_seconds=()),
     warnings=[],
     timings=Timings(fetch_s=0.01, decode_s=0.1, caption_s=0.05),
     workers=Workers(node="127.0.0.1", decoder="d/1", captioner="c/2"),

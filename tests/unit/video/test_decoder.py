@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -230,3 +231,16 @@ def test_facts_and_costs_are_reported(tmp_path: Path) -> None:
     assert got.warnings == ()
     assert got.cpu_s > 0
     assert got.wall_s > 0
+
+
+def test_decoded_pictures_are_let_go_of(tmp_path: Path) -> None:
+    """No picture waits for the garbage collector: sixty of them in 4K would take what a child may have."""
+    path = encode(tmp_path / "a.mp4", drifting, 60, (64, 48), Coding(rotation=90))
+    gc.collect()
+    gc.disable()
+    try:
+        decoded(path, Shot(FpsSampling(fps=240)))
+        left = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left <= 1

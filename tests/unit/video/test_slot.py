@@ -63,12 +63,20 @@ async def test_an_answer_is_checked_before_it_is_believed(tmp_path: Path) -> Non
     """A child that claims more frames than the memory holds, or answers another job, is not believed."""
     clip = write_clip(tmp_path / "a.mp4", seconds=1, fps=10, width=64, height=48)
     slot = Slot(MIB, LimitSettings(), frozenset())
-    video = decode_file(DecodeJob(clip)).video
+    decoded = decode_file(DecodeJob(clip))
 
     def claim(job: int, height: int) -> bytes:
         times = [0.0, 1.0]
         done = Done(
-            job=job, width=512, height=height, pts_seconds=times, video=video, warnings=(), cpu_s=0, wall_s=0
+            job=job,
+            width=512,
+            height=height,
+            pts_seconds=times,
+            video=decoded.video,
+            coverage=decoded.coverage,
+            warnings=(),
+            cpu_s=0,
+            wall_s=0,
         )
         return done.model_dump_json().encode()
 

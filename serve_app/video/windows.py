@@ -1,0 +1,24 @@
+"""A long video as windows: half-open ranges, pure arithmetic in seconds."""
+
+from __future__ import annotations
+
+import math
+
+LEAST_S = 1e-6  # a rest shorter than this is noise of adding up seconds
+
+
+def windows(
+    start_s: float, end_s: float, length_s: float, overlap_s: float = 0.0
+) -> tuple[tuple[float, float], ...]:
+    """Windows of ``length_s`` from ``start_s`` to ``end_s``, each ``overlap_s`` before the last one's end.
+
+    The last may be shorter. ``ValueError`` for a length or an overlap that cannot be.
+    """
+    if not 0 < length_s < math.inf:
+        raise ValueError(f"length_s must be above 0 and finite, is {length_s:g}")
+    if not 0 <= overlap_s < length_s:
+        raise ValueError(f"overlap_s must be at least 0 and below length_s {length_s:g}, is {overlap_s:g}")
+    step = length_s - overlap_s
+    count = max(1, math.ceil((end_s - start_s - overlap_s - LEAST_S) / step))
+    begins = (start_s + number * step for number in range(count))
+    return tuple((begin, min(begin + length_s, end_s)) for begin in begins)
