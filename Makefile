@@ -46,7 +46,7 @@ bench: .venv/.dev ## Run the benchmarks of docs/benchmarks.md; other decoders jo
 	@for name in decode containment memory ledger delivery overhead pipeline; do \
 		echo "== $$name" && $(BIN)/python -W ignore -m benchmarks.$$name || exit 1; done
 
-chaos: .venv/.dev ## Kill everything under load for half an hour, then prove that nothing was lost or doubled.
+chaos: .venv/.dev ## Kill everything under load for 15 minutes, then prove that nothing was lost or doubled.
 	@$(BIN)/python -m tests.chaos --long $(CHAOS)
 
 chaos-short: .venv/.dev ## The same in four minutes; CHAOS="--delivery at_least_once --seed 2" goes to either.

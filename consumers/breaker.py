@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass
 
 from consumers.records import Names, OutputRecord
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class BreakerLimits:
 
 
 class Breaker:
-    """Sees every result; once open it stays open, and its process is to be looked at or replaced."""
+    """Sees every result; once open it stays open (:mod:`consumers.halt`)."""
 
     def __init__(self, limits: BreakerLimits, names: Names) -> None:
         self._limits = limits
@@ -28,6 +31,12 @@ class Breaker:
         self._last: deque[bool] = deque(maxlen=limits.window)
         self.reason: str | None = None
         """Why it is open, ``None`` while it is closed."""
+
+    def open(self, reason: str) -> None:
+        """Open it for a reason from elsewhere; the first one is kept."""
+        if self.reason is None:
+            log.error("stopped reading: %s", reason)
+            self.reason = reason
 
     def note(self, outputs: tuple[OutputRecord, ...]) -> None:
         """Count a record that ended as these; one that goes to be tried again has not ended."""
@@ -40,7 +49,8 @@ class Breaker:
             self._dead -= self._last[0]
         self._last.append(dead)
         self._dead += dead
-        self.reason = self.reason or self._judged()
+        if (judged := self._judged()) is not None:
+            self.open(judged)
 
     def _judged(self) -> str | None:
         limits = self._limits

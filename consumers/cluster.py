@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # public, but 
     OffsetSpec,
     ResourceType,
 )
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_exception, retry_if_result, stop_after_delay, wait_fixed
 
 from consumers.clients import ClientConfig
 from consumers.ledger import Partition
@@ -23,6 +23,7 @@ from serve_app.errors import BrokerError
 logger = logging.getLogger("capstream.kafka")
 # What goes wrong is raised; librdkafka's own lines, one per attempt, would only repeat it.
 QUIET = {"log_level": 0}
+LISTED_S = 10.0
 MOVING = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -76,19 +77,36 @@ class Cluster:
             )
         return shapes
 
-    def create(self, plans: list[TopicPlan]) -> None:
-        """Create topics; one that another process created meanwhile is fine."""
+    def create(self, plans: list[TopicPlan]) -> list[str]:
+        """Create topics and wait until they are listed; the names of those that were there after all.
+
+        Brokers list a new topic a moment late, also one that another process created just now.
+        """
         topics = [
             NewTopic(plan.name, plan.partitions, plan.replication_factor, config=dict(plan.config))
             for plan in plans
         ]
         futures = self._admin.create_topics(topics, operation_timeout=self._timeout_s) if topics else {}
+        existed = []
         for name, future in futures.items():
             try:
                 future.result()
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise self._sentence(error, f"topic {name} cannot be created") from error
+                existed.append(name)
+        self._await_listed(frozenset(futures))
+        return existed
+
+    def _await_listed(self, names: frozenset[str]) -> None:
+        again = Retrying(
+            retry=retry_if_result(lambda listed: not names <= listed),
+            stop=stop_after_delay(LISTED_S),
+            wait=wait_fixed(0.02),
+            retry_error_callback=lambda _: None,
+        )
+        if names:
+            again(self.names)
 
     def starts(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The first offset that each partition still has."""

@@ -22,6 +22,7 @@ from consumers.backlog import Work
 from consumers.clients import client_config
 from consumers.dispatch import Dispatcher
 from consumers.ends import Ends
+from consumers.halt import ADVICE, Halt
 from consumers.kafka import connect
 from consumers.parts import attempts_of, parts_of, system_clocks, target_of
 from consumers.records import OutputRecord
@@ -49,6 +50,7 @@ class Consumer:
         decoder: DeploymentHandle[Any],
         broker: DeploymentHandle[Any] | None,
         answer: Answer,
+        start: str,
     ) -> None:
         if broker is not None:
             await broker.ready.remote()
@@ -62,13 +64,16 @@ class Consumer:
         self._name = serve.get_replica_context().replica_id.unique_id
         self._loop = asyncio.get_running_loop()
         self._ends = Ends(client_config(settings.broker))
+        self._topics = frozenset((settings.topics.requests, *settings.retry_topics))
         clocks = system_clocks()
         self._dispatcher = Dispatcher(
             self._call, self._finish, attempts_of(settings), target_of(settings, self._name), clocks.epoch_ms
         )
         transport = await asyncio.to_thread(connect, settings)
         pace = Pace(own.settle_interval_ms / 1000)
+        self._halt = Halt(start)
         self._runner = Runner(transport, parts_of(settings), self._start, pace, clocks)
+        self._heed()
         self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
         self._thread.start()
 
@@ -92,7 +97,8 @@ class Consumer:
     async def status(self) -> dict[str, object]:
         """State of this replica, as :class:`serve_app.deployments.ingress.ConsumerStatus` shows it."""
         ends = await asyncio.to_thread(self._ends.of, self._runner.partitions)
-        return {"replica": self._name, **self._runner.snapshot(ends)}
+        partitions = await asyncio.to_thread(self._ends.count, self._topics)
+        return {"replica": self._name, "partitions": partitions, **self._runner.snapshot(ends)}
 
     async def check_health(self) -> None:
         """Raise when the Kafka loop is dead, was silent for too long, or stopped reading for good."""
@@ -101,8 +107,16 @@ class Consumer:
             raise RuntimeError("the Kafka loop is dead")
         if silent_s > self._settings.stale_after_s:
             raise RuntimeError(f"the Kafka loop was silent for {silent_s:.0f} s")
+        self._heed()
         if self._runner.broken is not None:
-            raise RuntimeError(f"the consumer stopped reading: {self._runner.broken}")
+            raise RuntimeError(f"the consumer stopped reading: {self._runner.broken}; {ADVICE}")
+
+    def _heed(self) -> None:
+        """Stop the others where this one has stopped reading, and this one where another has."""
+        if self._runner.broken is not None:
+            self._halt.note(self._runner.broken)
+        elif (reason := self._halt.reason) is not None:
+            self._runner.halt(reason)
 
     async def __del__(self) -> None:
         if not hasattr(self, "_thread"):

@@ -1,11 +1,11 @@
-"""Where partitions end, asked of the broker by a client of its own: the consumer's is busy polling."""
+"""How many partitions there are and where they end, asked by a client of its own: the consumer's is busy."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from consumers.clients import ClientConfig
@@ -32,13 +32,25 @@ class Ends:
             found |= self._ask(set(partitions) - found.keys())
         return found
 
+    def count(self, topics: Collection[str]) -> int | None:
+        """The partitions of these topics together; ``None`` if the broker does not say it of all."""
+        asked = self._client().describe_topics(TopicCollection(sorted(topics)), request_timeout=ASK_TIMEOUT_S)
+        try:
+            return sum(len(future.result(ASK_TIMEOUT_S).partitions) for future in asked.values())
+        except (KafkaException, TimeoutError) as error:
+            log.warning("partitions unknown: %s", error)
+            return None
+
+    def _client(self) -> AdminClient:
+        if self._admin is None:
+            self._admin = AdminClient(dict(self._config), logger=log)
+        return self._admin
+
     def _ask(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         ask = {TopicPartition(p.topic, p.number): OffsetSpec.latest() for p in partitions}
         if not ask:
             return {}
-        if self._admin is None:
-            self._admin = AdminClient(dict(self._config), logger=log)
-        futures = self._admin.list_offsets(
+        futures = self._client().list_offsets(
             ask, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=ASK_TIMEOUT_S
         )
         found = {}

@@ -99,6 +99,10 @@ class Runner:
         """Settle what is finished, leave the group and end."""
         self._stopping.set()
 
+    def halt(self, reason: str) -> None:
+        """Begin nothing from now on, as if the breaker had opened here."""
+        self._breaker.open(reason)
+
     @property
     def in_flight(self) -> int:
         """Records taken and not yet settled."""
@@ -168,10 +172,7 @@ class Runner:
             if not self._ledger.finish(ticket, outputs):
                 log.info("dropped a result of a former assignment: %s", ticket)
                 continue
-            was_broken = self._breaker.reason
             self._breaker.note(outputs)
-            if self._breaker.reason != was_broken:
-                log.error("stopped reading: %s", self._breaker.reason)
 
     def _regulate(self) -> None:
         self._flow.regulate(self._ledger.in_flight, self._ledger.in_flight_bytes)

@@ -107,7 +107,8 @@ def ensure_topics(
     missing = [plan for plan in wanted if plan.name not in found]
     if missing and not topics.create:
         raise SettingsError(f"topic {missing[0].name} does not exist: create it, or set topics.create: true")
-    cluster.create(missing)
+    if existed := cluster.create(missing):
+        found |= cluster.shapes(existed)
     return [line for plan in wanted if plan.name in found for line in differences(plan, found[plan.name])]
 
 
@@ -122,8 +123,8 @@ def create_topics(
     wanted = plans(topics, retries)
     found = cluster.shapes([plan.name for plan in wanted])
     missing = [plan for plan in wanted if plan.name not in found]
-    cluster.create(missing)
-    return [plan.name for plan in missing]
+    existed = cluster.create(missing)
+    return [plan.name for plan in missing if plan.name not in existed]
 
 
 def check_topics(

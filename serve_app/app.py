@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -43,7 +44,8 @@ def compose(settings: Settings, parts: Parts = Parts()) -> Application:
     captioner = _bound(Captioner, settings.captioner, parts.engine)
     decoder = _bound(Decoder, settings, captioner, parts.prepare)
     broker = _bound(Broker, settings) if isinstance(settings.broker, EmbeddedBroker) else None
-    consumer = _bound(Consumer, settings, decoder, broker, answer)
+    start = uuid.uuid4().hex
+    consumer = _bound(Consumer, settings, decoder, broker, answer, start)
     return _bound(Ingress, settings, decoder, consumer)
 
 

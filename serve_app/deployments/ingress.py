@@ -57,6 +57,9 @@ class ConsumerStatus(Closed):
     settled: int = Field(ge=0, description="Records settled since the replica started.")
     paused: bool = Field(description="Whether fetching is paused because enough is in flight.")
     watermarks: dict[str, int] = Field(description="By topic-partition: the first offset that is not done.")
+    partitions: int | None = Field(
+        ge=1, description="Of all topics that the group reads; null where the broker does not say."
+    )
     undone: dict[str, int] = Field(
         description="By topic-partition: offsets that are not done, which are records and the markers of "
         "transactions behind them; left out where the broker does not say."
@@ -75,7 +78,7 @@ class Status(Closed):
     in_flight: int = Field(ge=0)
     undone: int | None = Field(
         ge=0,
-        description="null while a consumer does not answer, or the broker does not say it of all partitions.",
+        description="null while a partition has no owner, or a consumer or the broker does not answer.",
     )
     watermarks: dict[str, int]
     undone_by_partition: dict[str, int]
@@ -147,7 +150,9 @@ class Ingress:
         consumers = await answers(self._consumer, ConsumerStatus, STATUS_TIMEOUT_S)
         undone = {place: n for one in consumers.found for place, n in one.undone.items()}
         watermarks = {place: at for one in consumers.found for place, at in one.watermarks.items()}
-        known = consumers.complete and undone.keys() >= watermarks.keys()
+        # A partition that nobody owns at the moment has no watermark, and may be full of records.
+        owned = any(len(watermarks) == one.partitions for one in consumers.found)
+        known = consumers.complete and owned and undone.keys() >= watermarks.keys()
         return Status(
             in_flight=sum(one.in_flight for one in consumers.found),
             undone=sum(undone.values()) if known else None,

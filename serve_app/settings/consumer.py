@@ -39,6 +39,11 @@ class BreakerSettings(Closed):
         description="More than this share of dead letters; 1 never stops for a share.",
     )
     window: Whole = Field(default=500, ge=1, le=100_000, description="The share is of so many last results.")
+    resume: str = Field(
+        default="",
+        max_length=200,
+        description="Any text, such as a date: deployed with another one, stopped consumers read on.",
+    )
 
 
 class ConsumerSettings(Closed):

@@ -34,7 +34,7 @@ LOG_LINES = 60
 @click.command()
 @click.option("--short", "form", flag_value="short", default=True, help="Some minutes: the default.")
 @click.option("--medium", "form", flag_value="medium", help="About ten minutes.")
-@click.option("--long", "form", flag_value="long", help="About half an hour.")
+@click.option("--long", "form", flag_value="long", help="About 15 minutes.")
 @click.option("--delivery", type=click.Choice(["exactly_once", "at_least_once"]), default="exactly_once")
 @click.option(
     "--group-protocol",

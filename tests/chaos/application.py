@@ -169,15 +169,18 @@ class Application:
         found = DASHBOARD.search(re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text(errors="replace")))
         if found is None:
             raise ChaosError(f"serve run did not tell its dashboard's address: {self.log.read_text()[:2000]}")
-        ran = subprocess.run(
-            [BIN / "serve", "deploy", self.config.name, "-a", f"http://{found.group(1)}"],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=DEPLOY_S,
-            check=False,
-        )
+        try:
+            ran = subprocess.run(
+                [BIN / "serve", "deploy", self.config.name, "-a", f"http://{found.group(1)}"],
+                cwd=self.folder,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                timeout=DEPLOY_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ChaosError(f"serve deploy took longer than {DEPLOY_S:g} s") from error
         if ran.returncode or "success" not in (ran.stdout + ran.stderr).lower():
             raise ChaosError(f"serve deploy failed: {ran.stdout} {ran.stderr}")
 

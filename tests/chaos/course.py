@@ -24,6 +24,7 @@ from tests.chaos.tail import Tail, all_ends
 from tests.chaos.verdict import Verdict, judged
 
 LOOK_S = 0.1
+BUSY = 4
 WHOLE_S = 120.0
 Say = Callable[[str], None]
 
@@ -63,10 +64,15 @@ class Load:
         """Do all faults, each when its share has ended; what was done, and a stall if there was one."""
         done: list[Done] = []
         free_s = 0.0
-        for fault in faults:
+        shares = [*(fault.share for fault in faults), 1.0]
+        self.feeder.allow(shares[0] * self.form.requests)
+        for fault, following in zip(faults, shares[1:], strict=True):
             if not self.await_ended(fault.share * self.form.requests):
                 return done, [self._stalled(done)]
             time.sleep(max(0.0, free_s - time.monotonic()))
+            self.feeder.allow(following * self.form.requests)
+            if not self._await_work():
+                return done, [f"no work was there for {fault.kind.value}"]
             at_s = self.target.strike(fault)
             free_s = time.monotonic() + self.form.gap_s
             done.append(Done(fault.kind, at_s, fault.kills))
@@ -74,6 +80,15 @@ class Load:
         if not self.await_ended(self.form.requests):
             return done, [self._stalled(done)]
         return done, []
+
+    def _await_work(self) -> bool:
+        """Wait until requests are on their way: a fault in an idle application shows nothing."""
+        deadline = time.monotonic() + self.form.stall_s
+        while self.feeder.sent - len(self.tail.ended) < BUSY:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_S / 10)
+        return True
 
     def _stalled(self, done: list[Done]) -> str:
         after = done[-1].kind.value if done else "no fault"

@@ -1,4 +1,7 @@
-"""Submits the requests at a steady pace, whatever the brokers do, and knows which were taken."""
+"""Submits the requests at a steady pace, whatever the brokers do, and knows which were taken.
+
+It goes no further than it is allowed to, so that there is still work when the next fault comes.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,12 @@ class Feeder:
         self._stop = threading.Event()
         self.expected: dict[str, Way] = {}
         self.refused: list[str] = []
+        self.sent = 0
+        self._allowed = 0.0
+
+    def allow(self, count: float) -> None:
+        """Go on until so many requests were submitted in all."""
+        self._allowed = count
 
     @property
     def done(self) -> bool:
@@ -40,13 +49,16 @@ class Feeder:
         return len(self.expected) + len(self.refused) == len(self._asks)
 
     def _run(self) -> None:
-        began = time.monotonic()
-        for number, ask in enumerate(self._asks):
-            while (left_s := began + number / self._per_second - time.monotonic()) > 0:
-                self._producer.poll(min(POLL_S, left_s))
-            if self._stop.is_set():
-                return
+        due_s = time.monotonic()
+        for ask in self._asks:
+            while self.sent >= self._allowed or time.monotonic() < due_s:
+                if self._stop.is_set():
+                    return
+                self._producer.poll(POLL_S)
+            # What was held back is not made up for: the pace stays the same.
+            due_s = max(due_s + 1 / self._per_second, time.monotonic() - POLL_S)
             self._submit(ask)
+            self.sent += 1
         while not self.done and not self._stop.is_set():
             self._producer.poll(POLL_S)
 

@@ -46,6 +46,7 @@ class Row:
 
     kind: Kind
     times: int
+    never: int
     next_median_s: float | None
     next_max_s: float | None
     silence_max_s: float | None
@@ -79,6 +80,7 @@ def rows(found: Sequence[Effect]) -> list[Row]:
                 Row(
                     kind,
                     len(own),
+                    len(own) - len(nexts),
                     statistics.median(nexts) if nexts else None,
                     max(nexts, default=None),
                     max(silences, default=None),
@@ -91,7 +93,7 @@ def rows(found: Sequence[Effect]) -> list[Row]:
 def table(made: Sequence[Row]) -> str:
     """The rows in Markdown."""
     lines = [
-        f"| {row.kind.value} | {row.times} | {_seconds(row.next_median_s)} | {_seconds(row.next_max_s)} "
+        f"| {row.kind.value} | {_times(row)} | {_seconds(row.next_median_s)} | {_seconds(row.next_max_s)} "
         f"| {_seconds(row.silence_max_s)} | {row.again} |"
         for row in made
     ]
@@ -107,6 +109,11 @@ def summary(verdict: Verdict, delivery: Delivery, kills: int, wall_s: float) -> 
         f"{verdict.lost} lost, {verdict.pending} not done, {len(verdict.doubled)} duplicated; "
         f"dead letters that only the faults made: {given_up}."
     )
+
+
+def _times(row: Row) -> str:
+    """How often, and after how many of these no caption came any more: they are in no other number."""
+    return f"{row.times}, {row.never} at the end" if row.never and row.never < row.times else str(row.times)
 
 
 def _seconds(value: float | None) -> str:

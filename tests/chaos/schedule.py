@@ -64,7 +64,7 @@ class Form:
 
 SHORT = Form(
     requests=450,
-    per_second=5,
+    per_second=8,
     counts={
         Kind.CONSUMER: 2,
         Kind.DECODER: 1,

@@ -134,13 +134,17 @@ def config_for(kafka: Kafka, folder: Path, **overrides: dict[str, Any]) -> dict[
 def deployed(url: str, kafka: Kafka, folder: Path, **overrides: dict[str, Any]) -> Iterator[Application]:
     """Deploy the application and wait until it runs; delete it afterwards."""
     document = config_for(kafka, folder, **overrides)
-    (own,) = document["applications"]
-    settings = settings_from(own["args"], os.environ)
     deploy(document)
     try:
-        yield Application(own["name"], f"{url}/{own['name']}", settings, folder)
+        yield application_of(document, url, folder)
     finally:
-        serve.delete(own["name"])
+        serve.delete(document["applications"][0]["name"])
+
+
+def application_of(document: dict[str, Any], url: str, folder: Path) -> Application:
+    """The application of a document as its tests see it."""
+    (own,) = document["applications"]
+    return Application(own["name"], f"{url}/{own['name']}", settings_from(own["args"], os.environ), folder)
 
 
 def deploy(document: dict[str, Any]) -> None:

@@ -45,6 +45,7 @@ KNOWN_BY = {
     "ray": {
         "consumers.broker_deployment",
         "consumers.deployment",
+        "consumers.halt",
         "serve_app.app",
         "serve_app.deployments.calls",
         "serve_app.deployments.captioner",

@@ -35,6 +35,13 @@ def test_no_caption_any_more() -> None:
     )
 
 
+def test_a_fault_without_a_caption_after_it_is_counted_apart() -> None:
+    """The numbers of a row say how many faults they are of."""
+    found = [Effect(CONSUMER, 1, 2, 3), Effect(CONSUMER, None, None, 0)]
+    (line,) = table(rows(found)).splitlines()[2:]
+    assert line == "| kill -9 of a consumer replica | 2, 1 at the end | 1.0 s | 1.0 s | 2.0 s | 3 |"
+
+
 def test_one_row_for_each_kind() -> None:
     """Median and maximum over all faults of a kind, sums of what was fetched again."""
     found = [Effect(CONSUMER, 1, 2, 3), Effect(BROKER, 9, 9, 0), Effect(CONSUMER, 5, 6, 4)]

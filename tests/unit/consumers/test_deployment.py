@@ -28,6 +28,9 @@ class Loop:
     beat: float = 0.0
     broken: str | None = None
 
+    def halt(self, reason: str) -> None:
+        self.broken = reason
+
     def pause_for_good(self) -> None:
         self.told.append("pause")
 
@@ -57,6 +60,16 @@ class Thread:
 
 
 @dataclass(slots=True)
+class Halted:
+    """What all replicas of a start know."""
+
+    reason: str | None = None
+
+    def note(self, reason: str) -> None:
+        self.reason = self.reason or reason
+
+
+@dataclass(slots=True)
 class Replica:
     """The parts that a replica consists of."""
 
@@ -65,6 +78,10 @@ class Replica:
     _runner: Loop = field(init=False)
     _dispatcher: Dispatcher = field(init=False)
     _thread: Thread = field(init=False)
+    _halt: Halted = field(default_factory=Halted)
+
+    def _heed(self) -> None:
+        REPLICA._heed(self)
 
     def __post_init__(self) -> None:
         self._settings = ConsumerSettings(stale_after_s=100, drain_timeout_s=7)
@@ -92,6 +109,17 @@ async def test_a_silent_loop_is_unhealthy() -> None:
     replica._runner.beat = time.monotonic() - 101
     with pytest.raises(RuntimeError, match="the Kafka loop was silent for 101 s"):
         await REPLICA.check_health(replica)
+
+
+async def test_a_stop_is_told_to_the_replicas_that_come_after() -> None:
+    """Serve replaces the one that is unhealthy; a fresh one would read on."""
+    first = Replica()
+    first._runner.broken = "5 dead letters in a row"
+    with pytest.raises(RuntimeError, match="stopped reading: 5 dead letters in a row; to read on, deploy"):
+        await REPLICA.check_health(first)
+    second = Replica(_halt=first._halt)
+    second._heed()
+    assert second._runner.broken == "5 dead letters in a row"
 
 
 async def test_a_drain_takes_no_more_then_finishes_then_leaves() -> None:

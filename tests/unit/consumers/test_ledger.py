@@ -141,6 +141,20 @@ def test_result_of_a_former_assignment_is_dropped() -> None:
     assert not ledger.settlement()
 
 
+def test_a_late_result_does_not_end_the_same_record_begun_anew() -> None:
+    """Only the assignment's epoch tells the two apart; without it the record would be published twice."""
+    ledger = ledger_at()
+    late = begin(ledger, 10)
+    ledger.drop(P0)
+    open_partition(ledger, P0, Progress(10))
+    anew = begin(ledger, 10)
+    assert not ledger.finish(late, output("late"))
+    assert not ledger.settlement().outputs
+    ledger.replace(late, output("late"))
+    assert ledger.finish(anew, output("anew"))
+    assert ledger.settlement().outputs == {anew: output("anew")}
+
+
 def test_dropped_partition_leaves_nothing_in_flight() -> None:
     """Counts fall with the partition, so that flow control does not wait for what will never finish."""
     ledger = ledger_at()

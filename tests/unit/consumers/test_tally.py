@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumers.ledger import Partition
@@ -30,6 +30,8 @@ def tally(base: int = SIZE, finished: bytes = b"", start: int = 0) -> Tally:
     standing=st.builds(Standing, offsets, st.lists(st.integers(0, 1), max_size=SIZE).map(bytes)),
     start=st.integers(0, SIZE),
 )
+@example({3}, [(3, Ending.CAPTION), (3, Ending.DEAD_LETTER)], set(), Standing(SIZE, b""), 0)
+@example({3}, [(3, Ending.CAPTION)] * 2, set(), Standing(SIZE, b""), 0)
 def test_every_offset_is_judged_as_the_model_says(
     inputs: set[int],
     endings: list[tuple[int, Ending]],
