@@ -165,7 +165,7 @@ def _usual_gap(seconds: NDArray[np.float64], header: Header) -> float:
     gaps = np.diff(seconds)
     gaps = np.sort(gaps[gaps > 0])
     if len(gaps):
-        # Without np.median, which imports more of numpy when it is first called; the decoding process may not.
+        # np.median would import more of numpy when it is first called; the decoding process may not.
         return float(gaps[(len(gaps) - 1) // 2] + gaps[len(gaps) // 2]) / 2
     return 1 / header.fps if header.fps else FALLBACK_FRAME_S
 

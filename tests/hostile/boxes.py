@@ -60,7 +60,7 @@ def found(data: bytes, name: str) -> Box:
     return next(box for box in walk(data) if box.name == name)
 
 
-def put(data: bytes, at: int, layout: str, *values: float) -> bytes:
+def put(data: bytes, at: int, layout: str, *values: float | bytes) -> bytes:
     """The data with numbers written over it, big-endian."""
     new = bytearray(data)
     struct.pack_into(f">{layout}", new, at, *values)

@@ -34,6 +34,7 @@ from serve_app.video.job import Shot
 from tests.hostile.mutation import mutated
 from tests.hostile.outcome import DECODED, Outcome, job_of, outcome_of, sandbox
 from tests.hostile.seeds import SEEDS, Seeds
+from tests.hostile.walls import nothing_lacks
 
 if TYPE_CHECKING:
     from serve_app.video.sandbox import Sandbox
@@ -72,10 +73,6 @@ class Tally:
         """Count one."""
         self.classes[outcome.kind] += 1
         self.slowest_s = max(self.slowest_s, seconds)
-
-
-async def nothing_lacks(_start: int, _end: int) -> None:
-    """The supply of a file that is here: it is read as one that is fetched in parts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -75,7 +75,7 @@ def _write_rich(path: Path) -> None:
     """Picture, sound, a title, chapters' worth of metadata; an attachment where the container takes one."""
     with av.open(str(path), "w") as container:
         container.metadata["title"] = "a title"
-        video = cast("av.VideoStream", container.add_stream("libx264", rate=25, options=dict(X264)))
+        video = container.add_stream("libx264", rate=25, options=dict(X264))
         video.width, video.height, video.pix_fmt = *SIZE, "yuv420p"
         video.codec_context.color_range = 1
         video.codec_context.colorspace = 1
