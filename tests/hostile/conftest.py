@@ -1,4 +1,4 @@
-"""One sandbox for the whole corpus, and what must stay untouched next to it."""
+"""One sandbox for each part of the corpus, and what must stay untouched next to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
     return Seeds(tmp_path_factory.mktemp("seeds"))
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def walls(tmp_path_factory: pytest.TempPathFactory, seeds: Seeds) -> AsyncIterator[Walls]:
     """Two children, a good clip that both decode, and a socket that nobody may connect to."""
     folder = tmp_path_factory.mktemp("hostile")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.hostile.seeds import Seeds
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 SHORT_S = 2.0
 PATIENT_S = 30.0
 DIED = "DecoderDiedError"
@@ -33,7 +33,7 @@ FAULTS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS
 MIDDLE = 200_000
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def single() -> AsyncIterator[Sandbox]:
     """One child, so that it is known who has the job."""
     one = Sandbox(1, PATIENT_S, FRAMES_BYTES, LIMITS)

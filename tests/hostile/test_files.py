@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.hostile.seeds import Seeds
     from tests.hostile.walls import Walls
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 CASES = named([*spoilt.CASES, *lies.CASES, *giants.CASES, *others.CASES, *pretenders.CASES])
 
 

@@ -19,7 +19,7 @@ from tests.probes import need
 if TYPE_CHECKING:
     from tests.hostile.walls import Walls
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 NEXT_DOOR = "neighbour.m3u8"
 EVERY = [(name, target) for name in TEXTS for target in TARGETS]
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.hostile.urls import Link
     from tests.hostile.walls import Walls
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 TOTAL_S = 3.0
 GRACE_S = 60.0  # the machine may be busy with something else
 MAX_TARGET = 8200  # a redirect's own URL
