@@ -56,6 +56,8 @@ SHOTS = (
     Shot(SceneSampling(), size=FixedSize(64, 48)),
     Shot(NumFramesSampling(num_frames=4), start_s=0.2),
     Shot(UniformSampling(segments=3), end_s=0.7),
+    Shot(FpsSampling(fps=10), size=FixedSize(64, 48), on_damage="partial"),
+    Shot(NumFramesSampling(num_frames=5), end_s=0.9, on_damage="partial"),
 )
 WORKERS = 2
 GOOD_EVERY = 500  # cases between two looks at whether the children still decode what is good

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from serve_app.video.geometry import FixedSize
+from serve_app.video.job import Shot
 from tests.hostile.boxes import found, walk
-from tests.hostile.case import SPOILT, UNREADABLE, Case
+from tests.hostile.case import NO_FRAMES, SPOILT, UNREADABLE, Case
 from tests.hostile.outcome import DECODED
 
 if TYPE_CHECKING:
@@ -116,4 +118,10 @@ STREWN = [
     )
     for seed in (1, 2)
 ]
-CASES = CUT + BOUNDARIES + FLIPS + STREWN
+PARTLY = Shot(size=FixedSize(64, 48), on_damage="partial")
+LEFT = [
+    Case(f"left/{name}-{share}", cut(name, share), (DECODED, UNREADABLE, NO_FRAMES), PARTLY)
+    for name in ("mpeg4.avi", "fragments.mp4", "open-gop.mkv", "broadcast.ts")
+    for share in PLACES
+]
+CASES = LEFT + CUT + BOUNDARIES + FLIPS + STREWN
