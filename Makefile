@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(BIN)/python -m uv
 NO_PACKAGES = { echo "The packages could not be installed into .venv, for the reason above: see that the package index is reachable and the disk has room (3 GB), then say make $(MAKECMDGOALS) again."; exit 1; }
 
-.PHONY: help demo test parity test-unit lint docs lock bench chaos chaos-short clean
+.PHONY: help demo test parity test-unit lint docs lock bench fuzz chaos chaos-short clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,7 +25,7 @@ parity: .venv-parity/.made ## Compare with the models' own code, 4.7 GB of it, i
 	@.venv-parity/bin/python -m pytest -c tests/parity/pytest.ini --rootdir . --confcutdir tests/parity tests/parity
 
 test-unit: .venv/.dev ## Run the tests that need no broker and no Ray.
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest tests/unit tests/hostile
 
 lint: .venv/.dev ## Check style, types and generated files.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/mypy --explicit-package-bases tests && $(BIN)/python -m serve_app.reference --check
@@ -45,6 +45,9 @@ lock: .venv/.dev ## Resolve requirements/*.txt and the broker's jars anew.
 bench: .venv/.dev ## Run the benchmarks of docs/benchmarks.md; other decoders join in where the extra `bench` is installed.
 	@for name in decode containment memory ledger delivery overhead pipeline; do \
 		echo "== $$name" && $(BIN)/python -W ignore -m benchmarks.$$name || exit 1; done
+
+fuzz: .venv/.dev ## Decode clips that are spoilt by chance, for a minute; FUZZ="--seconds 600 --seed 7" goes along.
+	@$(BIN)/python -m tests.hostile.fuzz $(FUZZ)
 
 chaos: .venv/.dev ## Kill everything under load for 15 minutes, then prove that nothing was lost or doubled.
 	@$(BIN)/python -m tests.chaos --long $(CHAOS)

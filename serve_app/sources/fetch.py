@@ -14,6 +14,7 @@ from serve_app.sources.fetched import Fetched
 from serve_app.sources.http import Http
 from serve_app.sources.local import fetch_bytes, fetch_data, fetch_file
 from serve_app.sources.objects import STORES, Objects, require_packages
+from serve_app.sources.redaction import redact_url
 from serve_app.sources.web import Web
 
 
@@ -25,6 +26,7 @@ class Fetch(Protocol):
 
 
 NOTHING_KEPT = CacheSettings()
+MOST_CHARS = 65_536  # of a URL that is not itself the video
 
 
 class Fetcher:
@@ -62,6 +64,8 @@ class Fetcher:
         if scheme not in self._settings.schemes:
             named = f"scheme {scheme[:20]!r} is not allowed" if scheme else "the URL has no scheme"
             raise SourceRefusedError(f"{named}; allowed: {', '.join(self._settings.schemes)}")
+        if scheme != "data" and len(url) > MOST_CHARS:
+            raise SourceRefusedError(f"{redact_url(url)}: a URL has {MOST_CHARS} characters at most")
         return self._schemes[scheme](url, parts=parts)
 
     def take(self, data: bytes) -> AbstractAsyncContextManager[Fetched]:

@@ -1,12 +1,13 @@
-"""URLs fit to be shown: what gives access is replaced, what identifies the video stays."""
+"""URLs fit to be shown: what gives access is replaced, what identifies the video stays, on one line."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit, urlunsplit
 
 HIDDEN = "***"
 DATA_SHOWN_CHARS = 60
+SHOWN_CHARS = 8192  # a request's URL may have millions, and would stand in each message about it
 # Signed URLs of S3, Google, Azure and the like, and the usual names of secrets.
 SECRET_NAMES = frozenset(
     {
@@ -53,11 +54,22 @@ INNER_USER = re.compile(r"(?<=//)[^/?#&;@]+(?=@)")
 def redact_url(url: str) -> str:
     """The URL without user, password, secret query values and fragment; never raises.
 
-    A ``data:`` URI is cut to its head and its length.
+    A ``data:`` URI is cut to its head and its length, any other of more than 8192 characters to its scheme
+    and its length. Control characters and line ends are percent-encoded.
     """
+    shown = _redacted(url)
+    if shown.isprintable():
+        return shown
+    return "".join(one if one.isprintable() else quote(one, errors="replace") for one in shown)
+
+
+def _redacted(url: str) -> str:
     if url[:5].lower() == "data:":
         head, _, body = url.partition(",")
         return f"{head[:DATA_SHOWN_CHARS]},…({len(body)} characters)"
+    if len(url) > SHOWN_CHARS:
+        # Not its first characters: what gives access is known by what comes after it.
+        return f"{_vague(url)}…({len(url)} characters)"
     try:
         parts = urlsplit(url)
         bad_port = _has_bad_port(parts)

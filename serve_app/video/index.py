@@ -163,9 +163,10 @@ def _timed(
 
 def _usual_gap(seconds: NDArray[np.float64], header: Header) -> float:
     gaps = np.diff(seconds)
-    gaps = gaps[gaps > 0]
+    gaps = np.sort(gaps[gaps > 0])
     if len(gaps):
-        return float(np.median(gaps))
+        # np.median would import more of numpy when it is first called; the decoding process may not.
+        return float(gaps[(len(gaps) - 1) // 2] + gaps[len(gaps) // 2]) / 2
     return 1 / header.fps if header.fps else FALLBACK_FRAME_S
 
 

@@ -47,6 +47,8 @@ class PartialFile:
     def read(self, count: int) -> bytes:
         """At most so many bytes; none at the end."""
         start, end = self._at, min(self._at + count, self.size)
+        if end <= start:
+            return b""
         place = bisect_right(self._starts, start)
         if place and start < self._veil[place - 1][1]:
             end = min(end, self._veil[place - 1][1])
@@ -54,8 +56,6 @@ class PartialFile:
             return bytes(end - start)
         if place < len(self._starts):
             end = min(end, self._starts[place])
-        if end <= start:
-            return b""
         if not self._reached(start, end, ahead=True):
             return b""
         found = os.pread(self._fd, end - start, start)

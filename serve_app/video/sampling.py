@@ -160,8 +160,8 @@ def shown_between(
     stop = int(np.searchsorted(pts_seconds, end - grace, side="left")) if start < end - grace else 0
     if first >= stop:
         raise NoFramesError(
-            f"no frame is shown from {start:.3f} s to {end if end_s is None else end_s:.3f} s:"
-            f" the video runs from {pts_seconds[0]:.3f} s to {end_seconds:.3f} s"
+            f"no frame is shown from {_said(start)} s to {_said(end if end_s is None else end_s)} s:"
+            f" the video runs from {_said(pts_seconds[0])} s to {_said(end_seconds)} s"
         )
     return first, stop
 
@@ -179,9 +179,8 @@ def _at(
     low = max(start, float(pts_seconds[0]))
     outside = (points < low - grace) | (points >= end - grace)
     if outside.any():
-        raise NoFramesError(
-            f"no frame is shown at {points[outside][0]:.3f} s: the range is {low:.3f} s to {end:.3f} s"
-        )
+        where = f"the range is {_said(low)} s to {_said(end)} s"
+        raise NoFramesError(f"no frame is shown at {_said(points[outside][0])} s: {where}")
     return each_once(shown_at(pts_seconds, np.sort(points)))
 
 
@@ -196,6 +195,11 @@ def _stepped(pts_seconds: NDArray[np.float64], start: float, end: float, step: f
     point = start + k * step
     hit = (point < until - grace) & (point < end - grace)
     return np.flatnonzero(hit).astype(np.int64)
+
+
+def _said(seconds: float) -> str:
+    # 1e300 with all its digits would be a message of its own.
+    return f"{seconds:.3f}" if abs(seconds) < 1e9 else f"{seconds:g}"
 
 
 def _grace(pts_seconds: NDArray[np.float64]) -> float:

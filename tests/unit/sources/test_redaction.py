@@ -61,3 +61,17 @@ def test_any_text_can_be_redacted(text: str) -> None:
 def test_a_password_is_never_shown(scheme: str, password: str, rest: str) -> None:
     """Whatever follows the host, nothing of user and password remains."""
     assert "PaSsWoRd" not in redact_url(f"{scheme}://user:{password}@host/{rest}")
+
+
+def test_a_long_url_is_cut() -> None:
+    """A URL of a million characters does not stand in full in every message about it."""
+    assert redact_url("https://u:p@h/" + "a" * 10**6) == "https:***…(1000014 characters)"
+    assert redact_url("https://" + "p" * 10**6 + "@h/") == "https:***…(1000011 characters)"
+    assert redact_url("https://h/" + "a" * 8000) == "https://h/" + "a" * 8000
+
+
+def test_a_shown_url_is_one_line() -> None:
+    """Line ends and what a terminal obeys are percent-encoded, also in what is no URL."""
+    assert redact_url("http://h/a\x0b\u2028\x1b[2J") == "http://h/a%0B%E2%80%A8%1B[2J"
+    assert redact_url("data:\x1b[2J;base64,AA") == "data:%1B[2J;base64,…(2 characters)"
+    assert redact_url("http://h/\ud800") == "http://h/%3F"
