@@ -60,7 +60,7 @@ clean: ## Remove the environment and everything made here.
 
 .venv/.uv:
 	@test -n "$(PYTHON)" || { echo "capstream needs Python 3.11, 3.12 or 3.13: install one, or say make PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "$(PYTHON) cannot make a virtual environment: is it there? Its venv module may be missing, too (Debian: apt install python3-venv)"; exit 1; }
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv || { echo "uv could not be installed into .venv: is the package index reachable?"; exit 1; }
 	@touch $@
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from consumers.records import Names, OutputRecord
@@ -29,6 +30,8 @@ class Breaker:
         self._row = 0
         self._dead = 0
         self._last: deque[bool] = deque(maxlen=limits.window)
+        self.told: Callable[[str], None] = lambda _: None
+        """Is called with the reason when it opens."""
         self.reason: str | None = None
         """Why it is open, ``None`` while it is closed."""
 
@@ -37,6 +40,7 @@ class Breaker:
         if self.reason is None:
             log.error("stopped reading: %s", reason)
             self.reason = reason
+            self.told(reason)
 
     def note(self, outputs: tuple[OutputRecord, ...]) -> None:
         """Count a record that ended as these; one that goes to be tried again has not ended."""

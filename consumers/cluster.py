@@ -28,6 +28,8 @@ MOVING = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
 )
 
 
@@ -43,7 +45,15 @@ class Cluster:
         self._servers = client["bootstrap.servers"]
         self._timeout_s = timeout_s
         self._last_error = ""
-        self._admin = AdminClient({**client, **QUIET}, logger=logger, error_cb=self._note)
+        self._client = client
+        self._admin = self._new()
+
+    def _new(self) -> AdminClient:
+        return AdminClient({**self._client, **QUIET}, logger=logger, error_cb=self._note)
+
+    def _renew(self, _: object) -> None:
+        # After a leader moved, the client may ask with the old leader's epoch for ever.
+        self._admin = self._new()
 
     def _note(self, error: KafkaError) -> None:
         # The first cause is told here only; what the call itself raises is a plain time-out.
@@ -139,6 +149,7 @@ class Cluster:
             retry=retry_if_exception(_is_moving),
             stop=stop_after_delay(self._timeout_s),
             wait=wait_fixed(0.1),
+            before_sleep=self._renew,
             reraise=True,
         )
         try:

@@ -71,9 +71,14 @@ class Consumer:
         )
         transport = await asyncio.to_thread(connect, settings)
         pace = Pace(own.settle_interval_ms / 1000)
+        parts = parts_of(settings)
         self._halt = Halt(start)
-        self._runner = Runner(transport, parts_of(settings), self._start, pace, clocks)
+        parts.breaker.told = self._halt.note
+        self._runner = Runner(transport, parts, self._start, pace, clocks)
         self._heed()
+        # Serve asks once more before a replica is taken for running: without that it would start the next
+        # one every other second, and nobody could be asked why.
+        self._patience = 1 if self._runner.broken is not None else 0
         self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
         self._thread.start()
 
@@ -108,14 +113,14 @@ class Consumer:
         if silent_s > self._settings.stale_after_s:
             raise RuntimeError(f"the Kafka loop was silent for {silent_s:.0f} s")
         self._heed()
-        if self._runner.broken is not None:
+        if self._patience:
+            self._patience -= 1
+        elif self._runner.broken is not None:
             raise RuntimeError(f"the consumer stopped reading: {self._runner.broken}; {ADVICE}")
 
     def _heed(self) -> None:
-        """Stop the others where this one has stopped reading, and this one where another has."""
-        if self._runner.broken is not None:
-            self._halt.note(self._runner.broken)
-        elif (reason := self._halt.reason) is not None:
+        """Stop where another replica has stopped."""
+        if self._runner.broken is None and (reason := self._halt.reason) is not None:
             self._runner.halt(reason)
 
     async def __del__(self) -> None:

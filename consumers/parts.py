@@ -57,7 +57,9 @@ def attempts_of(settings: Settings) -> Attempts:
 
 def target_of(settings: Settings, consumer: str) -> Target:
     """Where results go, with the consumer's name on them."""
-    return Target(names_of(settings), Marks(settings.config_hash(), consumer), retries_of(settings))
+    engine = settings.captioner.engine
+    named = "/".join(filter(None, (engine.kind, engine.model_id)))
+    return Target(names_of(settings), Marks(settings.config_hash(), consumer, named), retries_of(settings))
 
 
 def system_clocks() -> Clocks:

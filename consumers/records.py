@@ -102,6 +102,8 @@ class Marks:
 
     config_hash: str
     consumer: str
+    engine: str = ""
+    """The engine's kind, and its model where it has one: ``vllm/Qwen/Qwen2.5-VL-7B-Instruct``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ def _told(record: InputRecord, verdict: Verdict) -> Headers:
         OWN + "attempts": str(verdict.attempts),
         OWN + "config_hash": verdict.marks.config_hash,
         OWN + "consumer": verdict.marks.consumer,
+        OWN + "engine": verdict.marks.engine,
         FIRST_SEEN: str(record.first_seen_ms),
     }
     return tuple((name, text.encode(errors="replace")) for name, text in told.items())

@@ -125,6 +125,7 @@ class Runner:
             "in_flight_bytes": self._ledger.in_flight_bytes,
             "settled": self.settled,
             "paused": self._flow.paused,
+            "stopped": self.broken,
             "watermarks": _by_name(self._ledger.watermarks()),
             "undone": _by_name(self._ledger.undone(ends)),
         }

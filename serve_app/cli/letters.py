@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from serve_app.cli.context import settings_of
 from serve_app.cli.pages import document_of, fields_of, line_of, page_of
 from serve_app.cli.since import since_option
+from serve_app.errors import Stage
 
 if TYPE_CHECKING:
     from consumers.letters import Selection
@@ -28,9 +29,7 @@ def chosen(command: Callable[..., None]) -> Callable[..., None]:
     """The options that choose letters."""
     options: list[Option] = [
         click.option("--class", "error_class", help="Only this error class, such as SourceNotFoundError."),
-        click.option(
-            "--stage", help="Only letters of this stage: parse, dispatch, fetch, decode, caption or publish."
-        ),
+        click.option("--stage", type=click.Choice(get_args(Stage)), help="Only letters of this stage."),
         since_option,
     ]
     for option in reversed(options):

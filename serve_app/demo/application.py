@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import takewhile
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,7 @@ STOP_TIMEOUT_S = 40.0
 GONE_TIMEOUT_S = 10.0
 # What Serve prints when it has given up; it goes on running all the same.
 GIVEN_UP = ("Failed to update the deployments", "Exception importing application")
+REASON = re.compile(r"[A-Za-z_][\w.\[\]-]*: ")  # a key's path, and what is wrong with it
 DECORATION = re.compile(r"\x1b\[[0-9;]*m|^\(.*? pid=\d+\) ")
 
 
@@ -101,8 +103,17 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def reason_in(log: str) -> str:
-    """The last line that names an error, or the last one, without colours and process names."""
+    """The last line that names an error, or the last one, without colours and process names.
+
+    One that ends with a colon has its reasons on the lines below, which are taken along.
+    """
     plain = [DECORATION.sub("", DECORATION.sub("", line)).strip() for line in log.splitlines()]
     lines = [line for line in plain if line]
-    errors = [line for line in lines if "Error: " in line]
-    return (errors or lines or ["it printed nothing"])[-1]
+    errors = [number for number, line in enumerate(lines) if "Error: " in line]
+    if not errors:
+        return lines[-1] if lines else "it printed nothing"
+    last = errors[-1]
+    if not lines[last].endswith(":"):
+        return lines[last]
+    below = takewhile(lambda line: REASON.match(line) is not None, lines[last + 1 :])
+    return " ".join([lines[last], "; ".join(below)])

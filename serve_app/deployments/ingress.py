@@ -56,6 +56,7 @@ class ConsumerStatus(Closed):
     in_flight_bytes: int = Field(ge=0)
     settled: int = Field(ge=0, description="Records settled since the replica started.")
     paused: bool = Field(description="Whether fetching is paused because enough is in flight.")
+    stopped: str | None = Field(description="Why it reads no more; null while it reads.")
     watermarks: dict[str, int] = Field(description="By topic-partition: the first offset that is not done.")
     partitions: int | None = Field(
         ge=1, description="Of all topics that the group reads; null where the broker does not say."

@@ -35,6 +35,7 @@ DEAD_LETTER_HEADERS = {
     "capstream.attempts": "Attempts that were made, in digits.",
     "capstream.config_hash": "Of the settings that decide what a caption says.",
     "capstream.consumer": "The consumer replica that settled the request.",
+    "capstream.engine": "The engine's kind, and its model behind a slash where it has one.",
     "capstream.first_seen_ms": "The request record's time in ms since the epoch; -1 if it has none.",
 }
 OPTIONAL_HEADERS = {

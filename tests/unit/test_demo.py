@@ -66,6 +66,22 @@ def test_the_reason_is_the_last_error_of_the_log(log: str, reason: str) -> None:
     assert reason_in(log) == reason
 
 
+REFUSED = """\
+\x1b[36m(app pid=7)\x1b[0m serve_app.errors.SettingsError: /a/configs/serve.yaml is refused:
+\x1b[36m(app pid=7)\x1b[0m args.broker.port: 8000 is refused; allowed: one that leaves 8000 to Serve
+args.topics.requests: '' is refused; allowed: text
+2026-11-21 11:26:39,802 ERROR gave up
+"""
+
+
+def test_a_refusal_is_told_with_what_is_refused() -> None:
+    """What stands below the sentence says what to do."""
+    assert reason_in(REFUSED) == (
+        "serve_app.errors.SettingsError: /a/configs/serve.yaml is refused: args.broker.port: 8000 is "
+        "refused; allowed: one that leaves 8000 to Serve; args.topics.requests: '' is refused; allowed: text"
+    )
+
+
 STOPPED = """
 import os, signal
 from serve_app.demo.__main__ import end_in_good_order

@@ -65,9 +65,6 @@ class Halted:
 
     reason: str | None = None
 
-    def note(self, reason: str) -> None:
-        self.reason = self.reason or reason
-
 
 @dataclass(slots=True)
 class Replica:
@@ -79,6 +76,7 @@ class Replica:
     _dispatcher: Dispatcher = field(init=False)
     _thread: Thread = field(init=False)
     _halt: Halted = field(default_factory=Halted)
+    _patience: int = 0
 
     def _heed(self) -> None:
         REPLICA._heed(self)
@@ -113,13 +111,11 @@ async def test_a_silent_loop_is_unhealthy() -> None:
 
 async def test_a_stop_is_told_to_the_replicas_that_come_after() -> None:
     """Serve replaces the one that is unhealthy; a fresh one would read on."""
-    first = Replica()
-    first._runner.broken = "5 dead letters in a row"
+    replica = Replica(_halt=Halted("5 dead letters in a row"), _patience=1)
+    await REPLICA.check_health(replica)  # Serve's question whether it may be taken for running
+    assert replica._runner.broken == "5 dead letters in a row"
     with pytest.raises(RuntimeError, match="stopped reading: 5 dead letters in a row; to read on, deploy"):
-        await REPLICA.check_health(first)
-    second = Replica(_halt=first._halt)
-    second._heed()
-    assert second._runner.broken == "5 dead letters in a row"
+        await REPLICA.check_health(replica)
 
 
 async def test_a_drain_takes_no_more_then_finishes_then_leaves() -> None:

@@ -342,3 +342,25 @@ def test_bug_in_the_transport_ends_the_loop() -> None:
     runner = Runner(Broken(), parts(1), print, Pace(0), Clocks(lambda: 0.0, lambda: 0))
     with pytest.raises(ZeroDivisionError):
         runner.run()
+
+
+def test_what_is_to_be_paused_is_paused_anew_when_it_comes_again() -> None:
+    """The client fetches from what it is given, whatever it was told before."""
+    loop = Loop()
+    loop.runner.pause_for_good()
+    loop.step()
+    assert loop.transport.paused == {P0}
+    loop.transport.paused.clear()
+    loop.runner.assigned({P0: Progress(0)})
+    loop.step()
+    assert loop.transport.paused == {P0}
+
+
+def test_nothing_is_told_of_a_partition_that_has_gone() -> None:
+    """The client refuses to resume what it does not own."""
+    loop = Loop(max_count=2)
+    loop.offer(0, 1)
+    assert loop.transport.paused == {P0}
+    loop.runner.lost([P0])
+    loop.step()
+    assert loop.transport.paused == {P0}  # not resumed: it is nobody's to resume

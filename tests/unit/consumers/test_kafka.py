@@ -1,4 +1,4 @@
-"""Leaving the group, whatever it is doing at that moment."""
+"""Coming into the group and leaving it, as librdkafka wants it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from consumers.identity import claim
 from consumers.kafka import KafkaTransport
 from consumers.progress import Progress
 from consumers.settlement import Partition, Settlement
-from consumers.transport import Settled, SettleOutcome
+from consumers.transport import Rebalances, Settled, SettleOutcome
 
 
 class Leaver:
@@ -58,7 +58,9 @@ class Nothing:
         raise AssertionError(partitions)
 
 
-def subscribed(leaver: Leaver, folder: Path, leave_timeout_s: float) -> KafkaTransport:
+def subscribed(
+    leaver: Leaver, folder: Path, leave_timeout_s: float, rebalances: Rebalances | None = None
+) -> KafkaTransport:
     client = cast("Consumer", leaver)
     transport = KafkaTransport(
         ["video"],
@@ -68,7 +70,7 @@ def subscribed(leaver: Leaver, folder: Path, leave_timeout_s: float) -> KafkaTra
         claim("leaving", folder),
         leave_timeout_s=leave_timeout_s,
     )
-    transport.subscribe(Nothing())
+    transport.subscribe(rebalances or Nothing())
     return transport
 
 
@@ -89,3 +91,41 @@ def test_a_group_that_cannot_be_left_is_left_behind(tmp_path: Path, caplog: pyte
     again = claim("leaving", tmp_path)
     assert again.lock.name.endswith(".0.lock")
     again.release()
+
+
+class Joiner(Leaver):
+    """A client that hands out a partition whose offset 7 is committed, and lists what it is told."""
+
+    def join(self) -> None:
+        self._on_assign(self, [TopicPartition("video", 0)])
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        assert timeout > 0
+        return [TopicPartition(p.topic, p.partition, 7) for p in partitions]
+
+    def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> tuple[int, int]:
+        assert (partition.topic, timeout > 0) == ("video", True)
+        return 0, 9
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        self.calls += [f"assign {p.topic}-{p.partition} at {p.offset}" for p in partitions]
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.calls += [f"resume {p.topic}-{p.partition}" for p in partitions]
+
+
+class Owner(Nothing):
+    """Takes what it is given."""
+
+    def assigned(self, found: Mapping[Partition, Progress]) -> None:
+        assert found == {Partition("video", 0): Progress(7)}
+
+
+def test_a_partition_is_resumed_when_it_comes(tmp_path: Path) -> None:
+    """A pause of an earlier ownership survives in the client and would stall the partition silently."""
+    joiner = Joiner()
+    joiner.may_leave.set()
+    transport = subscribed(joiner, tmp_path, 5, Owner())
+    joiner.join()
+    assert joiner.calls == ["assign video-0 at 7", "resume video-0"]
+    transport.close()
