@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from consumers.attempts import Failures, from_text, to_text
-from consumers.records import OWN, Headers, InputRecord, OutputRecord
+from consumers.records import FIRST_SEEN, OWN, REPLAYED_FROM, Headers, InputRecord, OutputRecord
 from serve_app.errors import Failure
 
 ORIGIN = OWN + "origin."
@@ -64,7 +64,7 @@ class Retries:
                 offset=int(own[ORIGIN + "offset"]),
                 key=record.key,
                 value=record.value,
-                headers=_foreign(record.headers),
+                headers=_foreign(record.headers) + _replays(record.headers),
                 timestamp_ms=timestamp_ms if timestamp_ms >= 0 else None,
             )
             return Arrival(first, int(own[OWN + "attempt"]), from_text(own[OWN + "failures"]))
@@ -102,6 +102,12 @@ def due_ms(record: InputRecord) -> int:
             except ValueError:
                 return 0
     return 0
+
+
+def _replays(headers: Headers) -> Headers:
+    """What a replayed request brought along of ours: when it was seen first, before any replay."""
+    replayed = any(name == REPLAYED_FROM for name, _ in headers)
+    return tuple((name, value) for name, value in headers if replayed and name == FIRST_SEEN)
 
 
 def _foreign(headers: Headers) -> Headers:

@@ -25,6 +25,7 @@ from tests.chaos.verdict import Verdict, judged
 
 LOOK_S = 0.1
 BUSY = 4
+STEADY_S = 2.0
 WHOLE_S = 120.0
 Say = Callable[[str], None]
 
@@ -69,8 +70,9 @@ class Load:
         for fault, following in zip(faults, shares[1:], strict=True):
             if not self.await_ended(fault.share * self.form.requests):
                 return done, [self._stalled(done)]
-            time.sleep(max(0.0, free_s - time.monotonic()))
             self.feeder.allow(following * self.form.requests)
+            # Until all that a request goes through has work, and not only its first step.
+            time.sleep(max(STEADY_S, free_s - time.monotonic()))
             if not self._await_work():
                 return done, [f"no work was there for {fault.kind.value}"]
             at_s = self.target.strike(fault)

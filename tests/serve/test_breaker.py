@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from pathlib import Path
 
 from ray import serve
@@ -25,6 +27,13 @@ def lives(application: Application, seen: set[int]) -> set[int]:
     return seen
 
 
+@retry(retry=retry_if_result(lambda said: said is None), stop=stop_after_delay(120), wait=wait_fixed(0.2))
+def reason(application: Application) -> str | None:
+    """What the status says of a replacement: it runs long enough to be asked."""
+    with urllib.request.urlopen(f"{application.url}/v1/status") as answer:  # noqa: S310  our own application
+        return next((one["stopped"] for one in json.load(answer)["consumers"]), None)
+
+
 def test_a_stop_outlives_the_replica(http_url: str, kafka: Kafka, tmp_path: Path) -> None:
     """Replacements read nothing; a deploy with another text in ``resume`` reads on."""
     breaker = {"in_a_row": IN_A_ROW}
@@ -35,6 +44,7 @@ def test_a_stop_outlives_the_replica(http_url: str, kafka: Kafka, tmp_path: Path
     try:
         application.submit(*[b"no request"] * COUNT)
         lives(application, set())
+        assert reason(application) == f"{IN_A_ROW} dead letters in a row"
         stopped_at = letters(application)
         assert IN_A_ROW <= stopped_at <= IN_A_ROW + IN_FLIGHT
         own["args"]["consumer"]["breaker"] = {"in_a_row": 0, "share": 1, "resume": "the cause is gone"}

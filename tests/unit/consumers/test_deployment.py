@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from consumers.deployment import LOOP_DIED, Consumer
-from consumers.parts import parts_of
+from consumers.parts import parts_of, target_of
 from serve_app.settings import ConsumerSettings, Settings
 
 ROOT = Path(__file__).parents[3]
@@ -139,6 +139,11 @@ Consumer.func_or_class._run(SimpleNamespace(_runner=SimpleNamespace(run=run)))
     )
     assert ran.returncode == LOOP_DIED
     assert b"ZeroDivisionError" in ran.stderr
+
+
+def test_results_name_the_engine() -> None:
+    """A dead letter says which engine it would have had."""
+    assert target_of(Settings(), "replica").marks.engine == "baseline"
 
 
 def test_the_flow_is_bounded_as_the_settings_say() -> None:

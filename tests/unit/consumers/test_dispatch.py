@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 from consumers.attempts import Attempts
 from consumers.dispatch import Dispatcher, Outcome, Target
@@ -98,6 +99,16 @@ async def test_exhausted_attempts_are_a_dead_letter() -> None:
     assert output.topic == NAMES.dead_letters
     assert dict(output.headers)["capstream.attempts"] == b"3"
     assert tiers.calls == 3
+
+
+async def test_a_replayed_request_keeps_its_first_time_over_retries() -> None:
+    """Dead letters name when the request was seen first, before the replay, however often it was tried."""
+    replayed = (("capstream.first_seen_ms", b"1000"), ("capstream.replayed_from", b"video.requests.dlq-0-1"))
+    came = replace(record(), headers=replayed)
+    for _ in range(3):
+        came = await retried(Tiers(LATER), came)
+        assert [value for name, value in came.headers if name == "capstream.first_seen_ms"] == [b"1000"]
+    assert came.topic == NAMES.dead_letters
 
 
 async def test_a_class_with_its_own_limit_counts_by_itself() -> None:
