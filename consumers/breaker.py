@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BreakerLimits:
-    """Dead letters in a row, 0 for any number, and their share among the last ``window`` results."""
+    """It opens above so many dead letters in a row (0: never), or above this share of the last ``window``."""
 
     in_a_row: int
     share: float
@@ -58,7 +58,7 @@ class Breaker:
 
     def _judged(self) -> str | None:
         limits = self._limits
-        if limits.in_a_row and self._row >= limits.in_a_row:
+        if limits.in_a_row and self._row > limits.in_a_row:
             return f"{self._row} dead letters in a row"
         if len(self._last) == limits.window and self._dead > limits.share * limits.window:
             return f"{self._dead} of the last {limits.window} records became dead letters"

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,6 +49,13 @@ class Prepared:
     key: str | None = None
 
 
+def asked_of(request: CaptionRequest) -> Asked:
+    """What a request says about its frames."""
+    return Asked(
+        request.sampling, request.start_s, request.end_s, request.max_sampled_frames, request.on_damage
+    )
+
+
 class Preparation:
     """Owns the HTTP session and the decoding children."""
 
@@ -76,23 +83,22 @@ class Preparation:
     @asynccontextmanager
     async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared | Kept]:
         """Fetch and decode, or find the caption; raises the ``RecordError`` that says what went wrong."""
-        began = time.monotonic()
+        began, shot = time.monotonic(), asked_of(request).shot(self._settings, self._profile)
         async with self._fetcher.fetch(request.source_url, parts=True) as fetched:
             fetch_s, key = time.monotonic() - began, None
-            if self._captions is not None and (key := self._captions.key(request, fetched.facts)):
+            if self._captions is not None and (key := self._captions.key(request, shot, fetched.facts)):
                 kept = await self._captions.find(key, fetched.facts, fetch_s)
                 if kept is not None:
                     yield kept
                     return
-            async with self._decoded(fetched, request, fetch_s) as (frames, facts):
+            async with self._decoded(fetched, shot, fetch_s) as (frames, facts):
                 yield Prepared(frames, facts, key)
 
     @asynccontextmanager
     async def _decoded(
-        self, fetched: Fetched, request: CaptionRequest, fetch_s: float
+        self, fetched: Fetched, shot: Shot, fetch_s: float
     ) -> AsyncIterator[tuple[np.ndarray, Facts]]:
         began, rest = time.monotonic(), fetched.rest
-        shot = replace(self._shot(request), on_damage=request.on_damage or self._settings.on_damage)
         job = DecodeJob(fetched.path, shot, None if rest is None else rest.supply)
         async with self._sandbox.decode(job) as decoded:
             later_s = 0.0 if rest is None else rest.spent_s
@@ -111,10 +117,6 @@ class Preparation:
         """Keep the caption of what was prepared."""
         if self._captions is not None:
             await self._captions.keep(key, captioned)
-
-    def _shot(self, request: CaptionRequest) -> Shot:
-        asked = Asked(request.sampling, request.start_s, request.end_s, request.max_sampled_frames)
-        return asked.shot(self._settings, self._profile)
 
     async def close(self) -> None:
         """End the children and the session."""

@@ -1,9 +1,8 @@
 """Captions that a node keeps: the same bytes, to be captioned in the same way, are not done twice.
 
-A caption is found by the video's bytes and all that decides what is said of them: sampling, range, what is
-made of damage, geometry, prompt, task, engine and its settings, and the version of this package. It is looked
-up after the fetch, so whoever gets it was let to the bytes. What goes wrong here is logged and fails no
-request.
+A caption is found by the video's bytes and all that decides what is said of them: the shot that is taken of
+them, prompt, task, engine and its settings, and the version of this package. It is looked up after the
+fetch, so whoever gets it was let to the bytes. What goes wrong here is logged and fails no request.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from serve_app.settings import Settings
 from serve_app.sources.shelf import Shelf
 from serve_app.sources.spool import MIB
 from serve_app.sources.threads import in_thread
+from serve_app.video.job import SHOT, Shot
 
 log = logging.getLogger("ray.serve")
 
@@ -50,10 +50,7 @@ class CaptionCache:
     def __init__(self, settings: Settings, now_s: Callable[[], float] = time.time) -> None:
         cache = settings.cache
         self._now_s = now_s
-        self._settings_hash, self._sampling = settings.config_hash(), settings.decoder.sampling
-        # Under a profile a request that does not say gets the model's own sampling.
-        self._profiled = settings.profile is not None
-        self._on_damage = settings.decoder.on_damage
+        self._settings_hash = settings.config_hash()
         self._task, self._version = settings.captioner.task, version("capstream")
         max_bytes = int(cache.captions_mib * MIB)
         self._shelf = Shelf(cache.folder / "captions", max_bytes, cache.captions_s, SWEEP_EVERY)
@@ -63,18 +60,14 @@ class CaptionCache:
         """The cache that the settings ask for."""
         return cls(settings) if settings.cache.captions_s else None
 
-    def key(self, request: CaptionRequest, source: SourceFacts) -> str | None:
+    def key(self, request: CaptionRequest, shot: Shot, source: SourceFacts) -> str | None:
         """What a caption is found by; ``None`` where it cannot be told which bytes these are."""
         bytes_ = source.sha256 or _named(request.source_url, source)
         if bytes_ is None:
             return None
-        sampling = request.sampling or (None if self._profiled else self._sampling)
         decides = {
             "bytes": bytes_,
-            "sampling": None if sampling is None else sampling.model_dump(mode="json"),
-            "max_sampled_frames": request.max_sampled_frames,
-            "range": [request.start_s, request.end_s],
-            "on_damage": request.on_damage or self._on_damage,
+            "shot": SHOT.dump_python(shot, mode="json"),
             "task": request.task or self._task,
             "prompt": request.source_prompt,
             "settings": self._settings_hash,

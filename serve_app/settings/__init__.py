@@ -117,6 +117,8 @@ class Settings(Closed):
         said: dict[str, object] = {
             "sampling": self.decoder.sampling.model_dump(mode="json"),
             "geometry": self.decoder.geometry.model_dump(mode="json"),
+            "max_sampled_frames": self.decoder.max_sampled_frames,
+            "on_damage": self.decoder.on_damage,
             "engine": self.captioner.engine.model_dump(mode="json"),
             "task": self.captioner.task,
         }

@@ -30,7 +30,10 @@ class BreakerSettings(Closed):
     """When a consumer stops reading, because so many dead letters must have one cause."""
 
     in_a_row: Whole = Field(
-        default=100, ge=0, le=1_000_000, description="Dead letters in a row; 0 never stops for a row."
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description="More than so many dead letters in a row; 0 never stops for a row.",
     )
     share: Number = Field(
         default=0.9,

@@ -19,6 +19,14 @@ MAX_SIDE = 16_384
 MAX_PIXELS = 10**12
 
 
+def require_area(factor: int, min_pixels: int, max_pixels: int) -> None:
+    """``ValueError`` where no picture can have sides of ``factor`` and an area within the bounds."""
+    if not factor**2 <= max_pixels >= min_pixels:
+        raise ValueError(
+            f"max_pixels {max_pixels} must be at least factor² {factor**2} and min_pixels {min_pixels}"
+        )
+
+
 class FrameRule(Closed):
     """How many frames, and which.
 
@@ -104,11 +112,7 @@ class PatchSize(Closed):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if not self.factor**2 <= self.max_pixels >= self.min_pixels:
-            raise ValueError(
-                f"max_pixels {self.max_pixels} must be at least factor² {self.factor**2}"
-                f" and min_pixels {self.min_pixels}"
-            )
+        require_area(self.factor, self.min_pixels, self.max_pixels)
         return self
 
 

@@ -12,7 +12,7 @@ from serve_app.schema.request import ON_DAMAGE
 from serve_app.schema.sampling import MAX_FRAMES
 from serve_app.schema.violations import refusal
 from serve_app.settings.models import BUILT_IN, profile_of
-from serve_app.settings.profile import ModelProfile
+from serve_app.settings.profile import ModelProfile, require_area
 
 
 class GeometrySettings(Closed):
@@ -27,11 +27,7 @@ class GeometrySettings(Closed):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if not self.factor**2 <= self.max_pixels >= self.min_pixels:
-            raise ValueError(
-                f"max_pixels {self.max_pixels} must be at least factor² {self.factor**2}"
-                f" and min_pixels {self.min_pixels}"
-            )
+        require_area(self.factor, self.min_pixels, self.max_pixels)
         return self
 
 

@@ -78,13 +78,17 @@ class Asked:
     start_s: float | None = None
     end_s: float | None = None
     max_frames: int | None = None
+    on_damage: OnDamage | None = None
 
     def shot(self, settings: DecoderSettings, profile: ModelProfile | None) -> Shot:
         """The request laid over the settings, and both over the model's rules if there is a profile."""
         sampling = self.sampling or settings.sampling
         most = min(self.max_frames or MAX_FRAMES, settings.max_sampled_frames)
+        damage = self.on_damage or settings.on_damage
         if profile is None:
-            return Shot(sampling, self.start_s, self.end_s, settings.geometry, max_frames=most)
+            return Shot(
+                sampling, self.start_s, self.end_s, settings.geometry, max_frames=most, on_damage=damage
+            )
         factor = profile.frames.frame_factor
         if isinstance(sampling, KeyframesSampling | SceneSampling):
             sampling = sampling.model_copy(update={"frame_factor": math.lcm(sampling.frame_factor, factor)})
@@ -98,6 +102,7 @@ class Asked:
             max_frames=most,
             # Who names times gets those and no fewer.
             frame_factor=1 if said and isinstance(sampling, TimesSampling) else factor,
+            on_damage=damage,
         )
 
 

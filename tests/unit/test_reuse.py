@@ -7,6 +7,7 @@ from pathlib import Path
 
 from serve_app.cli.captions import _captioned
 from serve_app.config import settings_from
+from serve_app.preparation import asked_of
 from serve_app.reuse import CaptionCache, Kept
 from serve_app.schema import CaptionRequest, SourceFacts
 from serve_app.settings import Settings
@@ -53,40 +54,49 @@ async def test_nothing_is_kept_by_default(tmp_path: Path) -> None:
     assert CaptionCache.of(settings_of(tmp_path)) is None
 
 
+def key_of(settings: Settings, asked: CaptionRequest, source: SourceFacts) -> str | None:
+    """The key as the decoder makes it."""
+    shot = asked_of(asked).shot(settings.decoder, settings.profile)
+    return CaptionCache(settings).key(asked, shot, source)
+
+
 def test_whatever_decides_what_is_said_is_part_of_the_key(tmp_path: Path) -> None:
     """Sampling that is written out and the same by default are one; all else makes another key."""
-    cache = CaptionCache(settings_of(tmp_path, captions_s=60))
+    settings = settings_of(tmp_path, captions_s=60)
     url = "http://h/a"
-    plain = cache.key(request(url), source())
-    assert cache.key(request("http://h/b", metadata={"n": 1}), source(url="http://h/b")) == plain
+    plain = key_of(settings, request(url), source())
+    assert key_of(settings, request("http://h/b", metadata={"n": 1}), source(url="http://h/b")) == plain
     default = {"strategy": "fps", "fps": 2.0, "max_frames": 64}
-    assert cache.key(request(url, sampling=default), source()) == plain
-    assert cache.key(request(url, task="describe"), source()) == plain
-    others = [
-        cache.key(request(url), source(sha256="01")),
-        cache.key(request(url, prompt="x"), source()),
-        cache.key(request(url, start_s=1), source()),
-        cache.key(request(url, end_s=1), source()),
-        cache.key(request(url, sampling={"fps": 1}), source()),
-        cache.key(request(url, max_sampled_frames=4), source()),
-        cache.key(request(url, on_damage="partial"), source()),
-    ]
-    geometry = {"decoder": {"geometry": {"factor": 32}}, "cache": {"captions_s": 60, "folder": str(tmp_path)}}
-    others.append(CaptionCache(settings_from(geometry, {})).key(request(url), source()))
+    assert key_of(settings, request(url, sampling=default), source()) == plain
+    assert key_of(settings, request(url, task="describe"), source()) == plain
+    requests = (
+        {"prompt": "x"},
+        {"start_s": 1},
+        {"end_s": 1},
+        {"sampling": {"fps": 1}},
+        {"max_sampled_frames": 4},
+        {"on_damage": "partial"},
+    )
+    others = [key_of(settings, request(url, **asked), source()) for asked in requests]
+    others.append(key_of(settings, request(url), source(sha256="01")))
+    decoders = ({"geometry": {"factor": 32}}, {"max_sampled_frames": 8}, {"profile": "qwen2.5-vl"})
+    for decoder in decoders:
+        changed = settings_from({"decoder": decoder, "cache": {"captions_s": 60}}, {}, tmp_path)
+        others.append(key_of(changed, request(url), source()))
     assert len({plain, *others}) == len(others) + 1
 
 
 def test_without_a_hash_the_same_url_and_strong_tag_are_the_same_bytes(tmp_path: Path) -> None:
     """Parts of a file have no hash: a weak tag, or none, tells nothing."""
-    cache = CaptionCache(settings_of(tmp_path, captions_s=60))
+    settings = settings_of(tmp_path, captions_s=60)
     url = request("http://h/a")
-    tagged = cache.key(url, source(sha256=None, etag='"a"'))
+    tagged = key_of(settings, url, source(sha256=None, etag='"a"'))
     assert tagged is not None
-    assert cache.key(url, source(sha256=None, etag='"a"')) == tagged
-    assert cache.key(url, source(sha256=None, etag='"b"')) != tagged
-    assert cache.key(request("http://h/b"), source(sha256=None, etag='"a"')) != tagged
-    assert cache.key(url, source(sha256=None, etag='W/"a"')) is None
-    assert cache.key(url, source(sha256=None)) is None
+    assert key_of(settings, url, source(sha256=None, etag='"a"')) == tagged
+    assert key_of(settings, url, source(sha256=None, etag='"b"')) != tagged
+    assert key_of(settings, request("http://h/b"), source(sha256=None, etag='"a"')) != tagged
+    assert key_of(settings, url, source(sha256=None, etag='W/"a"')) is None
+    assert key_of(settings, url, source(sha256=None)) is None
 
 
 async def test_a_caption_is_kept_for_its_time(tmp_path: Path) -> None:

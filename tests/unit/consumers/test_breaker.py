@@ -22,8 +22,9 @@ def reason(
 
 def test_dead_letters_in_a_row() -> None:
     """A caption between them ends the row; a record that goes to be tried again has not ended."""
-    assert reason(DEAD, DEAD, CAPTION, DEAD) is None
-    assert reason(DEAD, RETRY, DEAD, DEAD) == "3 dead letters in a row"
+    assert reason(DEAD, DEAD, CAPTION, DEAD, in_a_row=2) is None
+    assert reason(DEAD, RETRY, DEAD, in_a_row=2) is None
+    assert reason(DEAD, RETRY, DEAD, DEAD, in_a_row=2) == "3 dead letters in a row"
 
 
 def test_share_of_the_last_results() -> None:
@@ -35,7 +36,7 @@ def test_share_of_the_last_results() -> None:
 
 def test_it_stays_open() -> None:
     """A caption that was in flight does not make it read again."""
-    assert reason(DEAD, DEAD, DEAD, CAPTION) == "3 dead letters in a row"
+    assert reason(DEAD, DEAD, DEAD, CAPTION, in_a_row=2) == "3 dead letters in a row"
 
 
 def test_it_can_be_switched_off() -> None:

@@ -80,7 +80,7 @@ def parts(max_count: int) -> Parts:
         Flow(FlowLimits(max_count, 10**6, 0.5)),
         Ledger(),
         Backlog({LATER.name: LATER.delay_ms}),
-        Breaker(BreakerLimits(in_a_row=3, share=1, window=100), NAMES),
+        Breaker(BreakerLimits(in_a_row=2, share=1, window=100), NAMES),
     )
 
 
