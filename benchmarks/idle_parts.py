@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 import numpy as np
 
 from serve_app.engines.protocol import Generation, Outcome, Prompt
+from serve_app.order import Order
 from serve_app.preparation import Facts, Prepared
-from serve_app.schema import Captioned, CaptionRequest, Coverage, FrameFacts, SourceFacts, VideoFacts
-from serve_app.settings import BaselineSettings, Settings
+from serve_app.schema import Captioned, Coverage, FrameFacts, SourceFacts, VideoFacts
+from serve_app.settings import EngineSettings, Settings
 from serve_app.video.job import Contained
 
 FRAMES = np.zeros((2, 28, 28, 3), dtype=np.uint8)
@@ -42,9 +43,9 @@ class IdlePreparation:
         return Contained(in_force=(), missing={})
 
     @asynccontextmanager
-    async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared]:
+    async def open(self, order: Order) -> AsyncIterator[Prepared]:
         """Two black frames."""
-        assert request.source_url  # noqa: S101  the request is read as the real one would
+        assert order.request.source_url  # noqa: S101  the request is read as the real one would
         yield Prepared(FRAMES, FACTS)
 
     async def keep(self, key: str, captioned: Captioned) -> None:
@@ -60,7 +61,7 @@ class IdleEngine:
     kind: str = "idle"
     model: str | None = None
 
-    def __init__(self, settings: BaselineSettings) -> None:
+    def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
 
     async def start(self) -> None:

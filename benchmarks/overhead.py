@@ -26,9 +26,12 @@ from consumers.producer import Submission, submit_all
 from consumers.reader import Until, records_of
 from serve_app.app import Parts
 from serve_app.deployments.captioner import Ask
+from serve_app.deployments.decoder import asked
 from serve_app.engines.protocol import Generation
+from serve_app.order import Orders
 from serve_app.result import Place, Said, captioned
 from serve_app.schema import CaptionRequest, EngineFacts
+from serve_app.settings import Settings
 
 NO_CPU = {"ray_actor_options": {"num_cpus": 0}, "max_ongoing_requests": 1000}
 PROFILE_S = 8
@@ -51,12 +54,13 @@ class Middle:
 
     def __init__(self, last: DeploymentHandle[Any]) -> None:
         self._last = last
+        self._order = Orders(Settings()).of(CaptionRequest(url=URL))
 
     async def call(self, request: CaptionRequest) -> object:
         """Pass on and answer."""
-        ask = Ask((0.0, 1.0), 2.0, "describe", request.prompt)
-        said = await self._last.call.remote(FRAMES, ask)
-        return captioned(FACTS, said, "describe", 0.0, Place("here", "here"))
+        assert request.source_url  # noqa: S101  the request has come through
+        said = await self._last.call.remote(FRAMES, asked(FACTS, self._order, deadline_s=time.time() + 60))
+        return captioned(FACTS, said, self._order, 0.0, Place("here", "here"))
 
 
 @serve.deployment(**NO_CPU)

@@ -57,8 +57,11 @@ def attempts_of(settings: Settings) -> Attempts:
 
 def target_of(settings: Settings, consumer: str) -> Target:
     """Where results go, with the consumer's name on them."""
-    engine = settings.captioner.engine
-    named = "/".join(filter(None, (engine.kind, engine.model_id)))
+    engines = {
+        name: "/".join(filter(None, (one.engine.kind, one.engine.model_id)))
+        for name, one in settings.named_captioners.items()
+    }
+    named = ", ".join(engine if name is None else f"{name}={engine}" for name, engine in engines.items())
     return Target(names_of(settings), Marks(settings.config_hash(), consumer, named), retries_of(settings))
 
 

@@ -20,7 +20,7 @@ from serve_app.deployments.ingress import Ingress
 from serve_app.driver import find_driver, folder_of, refuse_bad_config
 from serve_app.engines.table import build_engine
 from serve_app.preparation import Preparation
-from serve_app.settings import EmbeddedBroker, Settings
+from serve_app.settings import EmbeddedBroker, Settings, deployment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,11 @@ def build(args: dict[str, Any]) -> Application:
 
 def compose(settings: Settings, parts: Parts = Parts()) -> Application:
     """Tie the deployments together; replica counts and resources are the Serve YAML's."""
-    captioner = _bound(Captioner, settings.captioner, parts.engine)
-    decoder = _bound(Decoder, settings, captioner, parts.prepare)
+    captioners: dict[str | None, Application] = {None: _bound(Captioner, settings.captioner, parts.engine)}
+    for name, one in settings.captioners.items():
+        named = cast("Deployment", Captioner).options(name=deployment_of(name))
+        captioners[name] = _bound(named, one, parts.engine)
+    decoder = _bound(Decoder, settings, captioners, parts.prepare)
     broker = _bound(Broker, settings) if isinstance(settings.broker, EmbeddedBroker) else None
     start = uuid.uuid4().hex
     consumer = _bound(Consumer, settings, decoder, broker, answer, start)

@@ -7,15 +7,23 @@ from typing import Any
 
 from serve_app.ray_limits import own_deployments
 from serve_app.schema.violations import dotted
-from serve_app.settings import DEFAULT_ONGOING_REQUESTS, EmbeddedBroker, Settings
+from serve_app.settings import (
+    DEFAULT_ONGOING_REQUESTS,
+    CaptionerSettings,
+    EmbeddedBroker,
+    Settings,
+    deployment_of,
+    path_of,
+)
 
 SHUTDOWN_S = 20.0  # Ray's own graceful_shutdown_timeout_s
+NAMED = deployment_of("")
 HTTP_PORT = 8000  # Serve's own http_options.port
 
 
 def contradictions(document: Mapping[str, Any], settings: Settings) -> Iterator[str]:
     """Where the deployments' keys and the settings cannot both be meant."""
-    allowed = DEFAULT_ONGOING_REQUESTS
+    allowed: dict[str, int] = {}
     for place, deployment in own_deployments(document):
         match deployment.get("name"):
             case "Broker" if settings.broker.kind != "embedded":
@@ -28,16 +36,24 @@ def contradictions(document: Mapping[str, Any], settings: Settings) -> Iterator[
                 if isinstance(ends_s, int | float) and ends_s < drain_s:
                     told = f"{ends_s:g} is refused; allowed: at least consumer.drain_timeout_s, {drain_s:g}"
                     yield f"{dotted((*place, 'graceful_shutdown_timeout_s'))}: {told}"
-            case "Captioner":
-                said = deployment.get("max_ongoing_requests")
-                allowed = said if isinstance(said, int) else allowed
+            case str(name) if name.startswith(NAMED) and name not in map(deployment_of, settings.captioners):
+                known = ", ".join(map(deployment_of, settings.captioners)) or "none"
+                yield f"{dotted((*place, 'name'))}: {name!r} has no args.captioners; those that have: {known}"
+            case str(name) if isinstance(said := deployment.get("max_ongoing_requests"), int):
+                allowed[name] = said
     yield from _one_port_for_two(document, settings)
-    batch = settings.captioner.batch
+    for own, captioner in settings.named_captioners.items():
+        yield from _full_batches(own, captioner, allowed.get(deployment_of(own), DEFAULT_ONGOING_REQUESTS))
+
+
+def _full_batches(name: str | None, captioner: CaptionerSettings, allowed: int) -> Iterator[str]:
+    batch, deployment = captioner.batch, deployment_of(name)
+    filled = f"max_batch_size {batch.max_batch_size} x overlap {batch.overlap}"
     if (needed := batch.max_batch_size * batch.overlap) > allowed:
         yield (
-            f"args.captioner.batch: max_batch_size {batch.max_batch_size} x overlap {batch.overlap} is "
-            f"{needed} requests, but a Captioner takes {allowed}; allowed: at most max_ongoing_requests "
-            "of the deployment Captioner"
+            f"args.{dotted(path_of(name))}.batch: {filled} is {needed} requests, but a "
+            f"{deployment} takes {allowed}; allowed: at most max_ongoing_requests "
+            f"of the deployment {deployment}"
         )
 
 

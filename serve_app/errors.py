@@ -25,6 +25,7 @@
         ├── VideoRefusedError         decode   beyond a limit: pixels, packets, length, bytes, aspect ratio
         ├── NoFramesError             decode   nothing to show in the asked range
         ├── EngineRejectedError       caption  the engine will never take this input
+        ├── OutputInvalidError        caption  the answer has not the form that was asked for
         ├── ProcessKilledError        dispatch consumer after consumer died while it worked on the record
         └── ResultTooLargeError       publish  the topic does not take a record of this size
 
@@ -175,6 +176,12 @@ class NoFramesError(PermanentError):
 
 class EngineRejectedError(PermanentError):
     """The engine will never take this input."""
+
+    stage = "caption"
+
+
+class OutputInvalidError(PermanentError):
+    """The engine's answer has not the form that was asked for."""
 
     stage = "caption"
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from serve_app.order import Order
 from serve_app.reuse import CaptionCache, Kept
 from serve_app.schema import Captioned, CaptionRequest, Coverage, FrameFacts, SourceFacts, VideoFacts
-from serve_app.settings import Settings
+from serve_app.settings import ModelProfile, Settings
 from serve_app.settings.video import EVERY_GUARD
 from serve_app.sources.fetch import Fetcher
 from serve_app.sources.fetched import Fetched
@@ -61,8 +62,7 @@ class Preparation:
 
     def __init__(self, settings: Settings) -> None:
         decoder = settings.decoder
-        self._settings = decoder
-        self._profile = settings.profile
+        self._settings = settings
         self._fetcher = Fetcher(settings.sources, cache=settings.cache)
         self._sandbox = Sandbox.of(decoder)
         self._captions = CaptionCache.of(settings)
@@ -81,22 +81,23 @@ class Preparation:
         return self._sandbox.contained
 
     @asynccontextmanager
-    async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared | Kept]:
+    async def open(self, order: Order) -> AsyncIterator[Prepared | Kept]:
         """Fetch and decode, or find the caption; raises the ``RecordError`` that says what went wrong."""
-        began, shot = time.monotonic(), asked_of(request).shot(self._settings, self._profile)
+        request, profile = order.request, self._settings.profile_with(order.settings)
+        began, shot = time.monotonic(), asked_of(request).shot(self._settings.decoder, profile)
         async with self._fetcher.fetch(request.source_url, parts=True) as fetched:
             fetch_s, key = time.monotonic() - began, None
-            if self._captions is not None and (key := self._captions.key(request, shot, fetched.facts)):
+            if self._captions is not None and (key := self._captions.key(order, shot, fetched.facts)):
                 kept = await self._captions.find(key, fetched.facts, fetch_s)
                 if kept is not None:
                     yield kept
                     return
-            async with self._decoded(fetched, shot, fetch_s) as (frames, facts):
+            async with self._decoded(fetched, shot, profile, fetch_s) as (frames, facts):
                 yield Prepared(frames, facts, key)
 
     @asynccontextmanager
     async def _decoded(
-        self, fetched: Fetched, shot: Shot, fetch_s: float
+        self, fetched: Fetched, shot: Shot, profile: ModelProfile | None, fetch_s: float
     ) -> AsyncIterator[tuple[np.ndarray, Facts]]:
         began, rest = time.monotonic(), fetched.rest
         job = DecodeJob(fetched.path, shot, None if rest is None else rest.supply)
@@ -105,7 +106,7 @@ class Preparation:
             facts = Facts(
                 source=fetched.facts,
                 video=decoded.video,
-                frames=facts_of(decoded.frames, self._profile),
+                frames=facts_of(decoded.frames, profile),
                 coverage=decoded.coverage,
                 warnings=decoded.warnings,
                 fetch_s=fetch_s + later_s,

@@ -15,7 +15,8 @@ from serve_app.config import is_own
 from serve_app.schema.numbers import OptionalNumber, OptionalWhole, Whole, wants_number
 from serve_app.schema.ranges import models_in, range_of
 from serve_app.schema.violations import Place, plain, unknown, violations
-from serve_app.settings import is_secret
+from serve_app.settings import deployment_of, is_secret
+from serve_app.settings.captioner import Changeable
 
 ROUTE = "allowed: / or /path, without a slash at its end, without { and }"
 PLACEMENT = (
@@ -84,9 +85,19 @@ def impossible(document: Mapping[str, Any]) -> Refusals:
         yield from _refused_by_serve(deployment, place)
         if deployment.get("name") == "Broker":
             yield from _many_brokers(deployment, place)
-        if deployment.get("user_config") is not None:
-            yield (*place, "user_config"), "capstream's deployments take none; settings stand in args"
+        yield from _bad_user_config(deployment, place)
     yield from _switches(document, ServeDeploySchema, ())
+
+
+def _bad_user_config(deployment: Mapping[str, Any], place: Place) -> Refusals:
+    given, name = deployment.get("user_config"), str(deployment.get("name"))
+    if given is None:
+        return
+    if not name.startswith(deployment_of(None)):
+        told = "only captioners take one; what other deployments take stands in args"
+        yield (*place, "user_config"), told
+    else:
+        yield from refusals(given, Changeable, (*place, "user_config"))
 
 
 def refusals(value: object, model: type[BaseModel], place: Place) -> Refusals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from serve_app.engines.protocol import Generation
+from serve_app.order import Order, Span
 from serve_app.preparation import Facts
 from serve_app.reuse import Kept
 from serve_app.schema import Caption, Captioned, EngineFacts, Reused, Timings, Workers
@@ -27,17 +28,33 @@ class Place:
     worker: str
 
 
-def captioned(facts: Facts, said: Said, task: str, caption_s: float, place: Place) -> Captioned:
-    """One video's caption; ``caption_s`` are the seconds from handing over its frames."""
-    text = said.generation.text
-    times = facts.frames.pts_seconds
-    end_s = max(times[-1], times[0] + facts.video.duration_s)
+def span_of(facts: Facts) -> Span:
+    """What the frames stand for."""
+    covered = facts.coverage
+    return Span(covered.start_s, max(covered.end_s, covered.start_s), len(facts.frames.pts_seconds))
+
+
+def captioned(facts: Facts, said: Said, order: Order, caption_s: float, place: Place) -> Captioned:
+    """One video's caption; ``caption_s`` are the seconds from handing over its frames.
+
+    ``OutputInvalidError`` if the text has not the form that the order asks for.
+    """
+    answer, span, generation = order.read(said.generation.text), span_of(facts), said.generation
+    caption = Caption(
+        start_s=span.start_s,
+        end_s=span.end_s,
+        text=answer.text,
+        fields=answer.fields,
+        finish_reason=generation.finish_reason,
+    )
     return Captioned(
-        caption=text,
-        captions=[Caption(start_s=times[0], end_s=end_s, text=text)],
-        task=task,
+        caption=answer.text,
+        captions=[caption],
+        fields=answer.fields,
+        task=order.task.name,
+        captioner=order.captioner,
         engine=said.engine,
-        usage=said.generation.usage,
+        usage=generation.usage,
         source=facts.source,
         video=facts.video,
         frames=facts.frames,

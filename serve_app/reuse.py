@@ -17,7 +17,8 @@ from importlib.metadata import version
 
 from pydantic import Field, ValidationError
 
-from serve_app.schema import Captioned, CaptionRequest, Closed, SourceFacts
+from serve_app.order import Order
+from serve_app.schema import Captioned, Closed, SourceFacts
 from serve_app.settings import Settings
 from serve_app.sources.shelf import Shelf
 from serve_app.sources.spool import MIB
@@ -51,7 +52,7 @@ class CaptionCache:
         cache = settings.cache
         self._now_s = now_s
         self._settings_hash = settings.config_hash()
-        self._task, self._version = settings.captioner.task, version("capstream")
+        self._version = version("capstream")
         max_bytes = int(cache.captions_mib * MIB)
         self._shelf = Shelf(cache.folder / "captions", max_bytes, cache.captions_s, SWEEP_EVERY)
 
@@ -60,16 +61,15 @@ class CaptionCache:
         """The cache that the settings ask for."""
         return cls(settings) if settings.cache.captions_s else None
 
-    def key(self, request: CaptionRequest, shot: Shot, source: SourceFacts) -> str | None:
+    def key(self, order: Order, shot: Shot, source: SourceFacts) -> str | None:
         """What a caption is found by; ``None`` where it cannot be told which bytes these are."""
-        bytes_ = source.sha256 or _named(request.source_url, source)
+        bytes_ = source.sha256 or _named(order.request.source_url, source)
         if bytes_ is None:
             return None
         decides = {
             "bytes": bytes_,
             "shot": SHOT.dump_python(shot, mode="json"),
-            "task": request.task or self._task,
-            "prompt": request.source_prompt,
+            "order": order.decides,
             "settings": self._settings_hash,
             "version": self._version,
         }

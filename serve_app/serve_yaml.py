@@ -32,9 +32,10 @@ from serve_app.ray_limits import (
 )
 from serve_app.schema.ranges import models_in
 from serve_app.schema.violations import Place, dotted, unknown
-from serve_app.settings import Settings
+from serve_app.settings import Settings, deployment_of
 
 DEPLOYMENTS = ("Broker", "Consumer", "Decoder", "Captioner", "Ingress")
+NAMED_CAPTIONER = deployment_of("")
 NOTES = "x-"
 POLICY = "autoscaling_policy"
 DEPLOYMENT_DEPTH = 4  # applications, its number, deployments, its number: Ray refuses some of them whole
@@ -117,7 +118,7 @@ def _bad_names(document: Mapping[str, Any]) -> Iterator[str]:
         name, where = deployment.get("name"), dotted((*place, "name"))
         if not isinstance(name, str):
             continue
-        if name not in DEPLOYMENTS:
+        if name not in DEPLOYMENTS and not name.startswith(NAMED_CAPTIONER):
             yield f"{where}: {name!r} is no deployment of capstream; allowed: {', '.join(DEPLOYMENTS)}"
         if (place[:2], name) in seen:
             yield f"{where}: {name!r} stands twice in this application"

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ray import serve
 
-from serve_app.engines.protocol import Engine, Generation, Prompt
-from serve_app.errors import EngineUnavailableError, Failure
+from serve_app.deployments.batches import Batches
+from serve_app.engines.protocol import Engine, Prompt
+from serve_app.errors import Failure
 from serve_app.result import Said
-from serve_app.schema import EngineFacts
-from serve_app.settings import (
-    DEFAULT_ONGOING_REQUESTS,
-    BaselineSettings,
-    BatchSettings,
-    CaptionerSettings,
-)
+from serve_app.schema import EngineFacts, GenerationParams, Output
+from serve_app.settings import DEFAULT_ONGOING_REQUESTS, CaptionerSettings, EngineSettings
+from serve_app.settings.captioner import changed
 
-BuildEngine = Callable[[BaselineSettings], Engine]
+BuildEngine = Callable[[EngineSettings], Engine]
+PIXELS_PER_TOKEN = 28 * 28  # where no profile says what frames cost
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What goes to the captioner beside the frames; times in seconds."""
+    """What goes to the captioner beside the frames; times in seconds, ``deadline_s`` since 1970."""
 
     pts_seconds: tuple[float, ...]
+    start_s: float
     duration_s: float
     task: str
-    text: str | None
+    text: str
+    params: GenerationParams
+    output: Output | None
+    visual_tokens: int | None
+    deadline_s: float
 
 
 @serve.deployment(name="Captioner", max_ongoing_requests=DEFAULT_ONGOING_REQUESTS)
@@ -39,33 +42,32 @@ class Captioner:
     """Holds one engine; calls arrive one by one and reach the engine in batches."""
 
     async def __init__(self, settings: CaptionerSettings, build_engine: BuildEngine) -> None:  # type: ignore[misc]  # Serve awaits it
+        self._settings = settings
         self._engine = build_engine(settings.engine)
         self._worker = f"{serve.get_replica_context().replica_id.unique_id}/{os.getpid()}"
-        self._timeout_s = settings.batch.timeout_s
-        self._batched = self._batcher(settings.batch)
+        self._batches = Batches(self._engine.generate, settings.batch)
         await self._engine.start()
 
-    def _batcher(self, batch: BatchSettings) -> Callable[[Prompt], Awaitable[Generation | Failure]]:
-        # The decorator's numbers come from the settings, so it is applied here and not on the class.
-        batched = serve.batch(
-            max_batch_size=batch.max_batch_size,
-            batch_wait_timeout_s=batch.wait_ms / 1000,
-            max_concurrent_batches=batch.overlap,
-        )
-        return batched(self._generate)
-
-    async def _generate(self, prompts: list[Prompt]) -> list[Generation | Failure]:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._engine.generate(prompts)
-        except TimeoutError:
-            late = EngineUnavailableError(f"the engine gave no answer within {self._timeout_s:g} s")
-            return [Failure.of(late)] * len(prompts)
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take up ``user_config`` of the Serve YAML, at start and while it runs; ``SettingsError``."""
+        self._batches.change(changed(self._settings, user_config).batch)
 
     async def caption(self, frames: np.ndarray, ask: Ask) -> Said | Failure:
         """Caption ``frames`` (uint8, T x H x W x 3, RGB; read-only where they came by reference)."""
-        prompt = Prompt(frames, ask.pts_seconds, ask.duration_s, ask.task, ask.text)
-        outcome = await self._batched(prompt)
+        tokens = ask.visual_tokens
+        prompt = Prompt(
+            frames,
+            ask.pts_seconds,
+            ask.duration_s,
+            ask.task,
+            ask.text,
+            params=ask.params,
+            output=ask.output,
+            start_s=ask.start_s,
+            visual_tokens=frames.size // 3 // PIXELS_PER_TOKEN if tokens is None else tokens,
+            deadline_s=ask.deadline_s,
+        )
+        outcome = await self._batches.take(prompt)
         if isinstance(outcome, Failure):
             return outcome
         facts = EngineFacts(kind=self._engine.kind, model=self._engine.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -17,12 +17,12 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.deployments.calls import answer
 from serve_app.deployments.captioner import Ask
 from serve_app.errors import Failure, RecordError
-from serve_app.preparation import Prepared
-from serve_app.result import Place, Said, captioned, reused
+from serve_app.order import Order, Orders
+from serve_app.preparation import Facts, Prepared
+from serve_app.result import Place, Said, captioned, reused, span_of
 from serve_app.reuse import Kept
 from serve_app.schema import Captioned, CaptionRequest
 from serve_app.settings import Settings
-from serve_app.tasks.table import task_named
 from serve_app.video.job import Contained
 
 BY_REFERENCE_BYTES = 256 * 1024  # below, a copy in the message costs less than an object in the store
@@ -38,7 +38,7 @@ class Prepare(Protocol):
     def contained(self) -> Contained:
         """What stands around the decoding processes."""
 
-    def open(self, request: CaptionRequest) -> AbstractAsyncContextManager[Prepared | Kept]:
+    def open(self, order: Order) -> AbstractAsyncContextManager[Prepared | Kept]:
         """Fetch and decode, or find the caption."""
 
     async def keep(self, key: str, captioned: Captioned) -> None:
@@ -53,10 +53,13 @@ class Decoder:
     """Fetches, decodes, hands over, and waits for the caption."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: Settings, captioner: DeploymentHandle[Any], prepare: Callable[[Settings], Prepare]
+        self,
+        settings: Settings,
+        captioners: Mapping[str | None, DeploymentHandle[Any]],
+        prepare: Callable[[Settings], Prepare],
     ) -> None:
-        self._settings = settings.captioner
-        self._captioner = captioner
+        self._orders = Orders(settings)
+        self._captioners = captioners
         self._prepare = prepare(settings)
         worker = f"{serve.get_replica_context().replica_id.unique_id}/{os.getpid()}"
         self._place = Place(ray.util.get_node_ip_address(), worker)
@@ -65,27 +68,33 @@ class Decoder:
     async def caption(self, request: CaptionRequest) -> Captioned | Failure:
         """Caption one video; what goes wrong with it comes back as a value."""
         try:
-            task = task_named(request.task or self._settings.task)
-            async with self._prepare.open(request) as prepared:
+            order = self._orders.of(request)
+            async with self._prepare.open(order) as prepared:
                 if isinstance(prepared, Kept):
                     return reused(prepared, self._place)
                 handed = await _handed_over(prepared.frames)
                 facts, key = prepared.facts, prepared.key
+            # The child is free again: only the frames in the store wait for the caption.
+            began = time.monotonic()
+            said = await self._asked(handed, facts, order)
+            if isinstance(said, Failure):
+                return said
+            made = captioned(facts, said, order, time.monotonic() - began, self._place)
         except RecordError as error:
             return Failure.of(error)
-        # The child is free again: only the frames in the store wait for the caption.
-        prompt = request.source_prompt or task.prompt
-        ask = Ask(tuple(facts.frames.pts_seconds), facts.video.duration_s, task.name, prompt)
-        began = time.monotonic()
-        said: Said | Failure = await answer(
-            self._captioner.caption.remote(handed, ask), self._settings.timeout_s
-        )
-        if isinstance(said, Failure):
-            return said
-        made = captioned(facts, said, task.name, time.monotonic() - began, self._place)
         if key is not None:
             await self._prepare.keep(key, made)
         return made
+
+    async def _asked(
+        self, frames: np.ndarray | ray.ObjectRef[np.ndarray], facts: Facts, order: Order
+    ) -> Said | Failure:
+        timeout_s = order.settings.timeout_s
+        ask = asked(facts, order, deadline_s=time.time() + timeout_s)
+        said: Said | Failure = await answer(
+            self._captioners[order.captioner].caption.remote(frames, ask), timeout_s
+        )
+        return said
 
     async def status(self) -> dict[str, object]:
         """State of this replica, as :class:`serve_app.deployments.ingress.DecoderStatus` shows it."""
@@ -96,6 +105,22 @@ class Decoder:
 
     async def __del__(self) -> None:
         await self._prepare.close()
+
+
+def asked(facts: Facts, order: Order, deadline_s: float) -> Ask:
+    """What goes to the captioner beside the frames."""
+    span = span_of(facts)
+    return Ask(
+        tuple(facts.frames.pts_seconds),
+        span.start_s,
+        span.duration_s,
+        order.task.name,
+        order.text(span),
+        params=order.params,
+        output=order.output,
+        visual_tokens=facts.frames.visual_tokens,
+        deadline_s=deadline_s,
+    )
 
 
 async def _handed_over(frames: np.ndarray) -> np.ndarray | ray.ObjectRef[np.ndarray]:

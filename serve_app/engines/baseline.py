@@ -45,6 +45,9 @@ def outcome_of(prompt: Prompt) -> Outcome:
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != "uint8" or frames.size == 0:
         found = f"{frames.dtype} {frames.shape}"
         return Failure.of(EngineRejectedError(f"frames must be uint8, T x H x W x 3 and not empty: {found}"))
+    if prompt.output is not None:
+        told = f"the baseline engine is no model and has no {prompt.output.kind} answers (task {prompt.task})"
+        return Failure.of(EngineRejectedError(told))
     text = sentence(measure(frames), len(frames), prompt.duration_s)
     return Generation(text=text, usage=None, finish_reason="stop")
 

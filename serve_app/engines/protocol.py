@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from serve_app.errors import Failure
-from serve_app.schema import Usage
+from serve_app.schema import GenerationParams, Output, Usage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,14 +17,22 @@ class Prompt:
     """One video for the engine.
 
     ``frames`` are uint8, T x H x W x 3, RGB, and may be read-only; ``pts_seconds`` has a time for each.
-    ``text`` is what is asked; an engine without a model leaves it unread.
+    ``text`` is what is asked; an engine without a model leaves it unread. ``output`` is the form that the
+    answer must have. The stretch of the video that is captioned begins at ``start_s``, on the timeline of
+    ``pts_seconds``, and lasts ``duration_s`` seconds. ``deadline_s`` is in seconds since 1970: nobody waits
+    for the answer after it.
     """
 
     frames: np.ndarray = field(repr=False)
     pts_seconds: tuple[float, ...]
     duration_s: float
     task: str
-    text: str | None
+    text: str
+    params: GenerationParams = field(default_factory=GenerationParams)
+    output: Output | None = None
+    start_s: float = 0.0
+    visual_tokens: int = 0
+    deadline_s: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,22 +37,36 @@ COLUMNS = ("key", "type", "default", "allowed", "meaning")
 
 def configuration() -> str:
     """The document's text."""
-    return HEAD + "".join(_sections(Settings, ()))
+    return HEAD + _table(_leaves(Settings), ()) + "".join(_sections(Settings, (), set()))
 
 
-def _sections(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[str]:
+def _sections(model: type[BaseModel], path: tuple[str, ...], told: set[type[BaseModel]]) -> Iterator[str]:
     for key, field in model.model_fields.items():
         for inner in models_in(field.annotation):
-            place = (*path, key + "[]" if _is_list(field) else key)
-            leaves = {
-                k: f for k, f in inner.model_fields.items() if _is_list(f) or not models_in(f.annotation)
-            }
-            yield _heading(inner, place) + _chosen(field, inner) + _table(leaves, place)
-            yield from _sections(inner, place)
+            if _is_mapping(field) and inner in told:
+                continue  # its keys are those of another section, which the field's own row names
+            told.add(inner)
+            place = (*path, key + "[]") if _is_list(field) else (*path, key)
+            place = (*place, "NAME") if _is_mapping(field) else place
+            yield _heading(inner, place) + _chosen(field, inner) + _table(_leaves(inner), place)
+            yield from _sections(inner, place, told)
+
+
+def _leaves(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """What stands in a model's own table: values, lists and mappings."""
+    return {
+        key: field
+        for key, field in model.model_fields.items()
+        if _is_list(field) or _is_mapping(field) or not models_in(field.annotation)
+    }
 
 
 def _is_list(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is tuple
+
+
+def _is_mapping(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is dict
 
 
 def _heading(model: type[BaseModel], path: tuple[str, ...]) -> str:

@@ -24,6 +24,14 @@ from serve_app.schema.caption import (
     Workers,
 )
 from serve_app.schema.closed import Closed
+from serve_app.schema.generation import (
+    ChoiceOutput,
+    GenerationParams,
+    JsonOutput,
+    Output,
+    RegexOutput,
+    name_output,
+)
 from serve_app.schema.request import REQUEST_SCHEMA, CaptionRequest, ChatMessage, OnDamage
 from serve_app.schema.sampling import (
     FpsSampling,
@@ -45,17 +53,22 @@ __all__ = [
     "CaptionRequest",
     "Captioned",
     "ChatMessage",
+    "ChoiceOutput",
     "Closed",
     "Coverage",
     "EngineFacts",
     "Envelope",
     "FpsSampling",
     "FrameFacts",
+    "GenerationParams",
     "IntervalSampling",
+    "JsonOutput",
     "KeyframesSampling",
     "NumFramesSampling",
     "OnDamage",
     "Origin",
+    "Output",
+    "RegexOutput",
     "Reused",
     "Sampling",
     "SceneSampling",
@@ -67,5 +80,6 @@ __all__ = [
     "Usage",
     "VideoFacts",
     "Workers",
+    "name_output",
     "name_strategy",
 ]

@@ -84,6 +84,12 @@ class Caption(Closed):
     start_s: float
     end_s: float
     text: str
+    fields: JsonValue = Field(
+        default=None, description="The answer's JSON, as its schema allows it; null where none was asked for."
+    )
+    finish_reason: str | None = Field(
+        default=None, description="stop, or length where the answer was cut off at max_tokens."
+    )
 
 
 class EngineFacts(Closed):
@@ -138,7 +144,9 @@ class Captioned(Closed):
 
     caption: str = Field(description="The whole video's caption.")
     captions: list[Caption] = Field(description="By range of time; one for the whole unless it was windowed.")
+    fields: JsonValue = Field(default=None, description="The JSON of the whole video's caption, or null.")
     task: str
+    captioner: str | None = Field(default=None, description="Its name in the settings; null: the default.")
     engine: EngineFacts
     usage: Usage | None = Field(description="null where the engine counts no tokens, or none were spent.")
     source: SourceFacts

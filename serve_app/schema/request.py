@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from serve_app.schema.closed import Closed
+from serve_app.schema.generation import GenerationParams, Output, name_output
 from serve_app.schema.numbers import OptionalNumber, OptionalWhole
 from serve_app.schema.sampling import MAX_FRAMES, Sampling, name_strategy
 
@@ -17,6 +18,8 @@ PRINTABLE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 MAX_URL_CHARS = 64 * 1024 * 1024  # a data: URI carries the video itself; the broker limits the record
 
 
+VariableText = Annotated[str, Field(max_length=32_768)]
+Variable = Annotated[str, Field(pattern="^[a-z_][a-z0-9_]{0,63}$")]
 OnDamage = Literal["fail", "partial"]
 ON_DAMAGE = (
     "fail: a video that is cut short or damaged where frames were chosen is an error; partial: what could be "
@@ -58,8 +61,23 @@ class CaptionRequest(Closed):
     task: str | None = Field(
         default=None, min_length=1, max_length=64, description="Prompt task; default from the settings."
     )
+    captioner: str | None = Field(
+        default=None, min_length=1, max_length=64, description="Which captioner; default from the task."
+    )
     prompt: str | None = Field(
-        default=None, min_length=1, max_length=32_768, description="Replaces the task's own prompt."
+        default=None,
+        min_length=1,
+        max_length=32_768,
+        description="Replaces the task's own prompt, or fills {prompt} in it.",
+    )
+    variables: dict[Variable, VariableText] = Field(
+        default_factory=dict, max_length=64, description="What fills the other {names} of the task's prompt."
+    )
+    generation: GenerationParams | None = Field(
+        default=None, description="How the text is sampled; default from the settings."
+    )
+    output: Output | None = Field(
+        default=None, description="The form that the text must have; default from the task."
     )
     sampling: Sampling | None = Field(default=None, description="Default from the settings.")
     start_s: OptionalNumber = Field(default=None, ge=0, description="On the container's timeline, included.")
@@ -80,9 +98,10 @@ class CaptionRequest(Closed):
     @model_validator(mode="before")
     @classmethod
     def _shorthand(cls, data: Any) -> Any:  # noqa: ANN401  pydantic hands over whatever came in
-        if isinstance(data, dict) and "sampling" in data:
-            return {**data, "sampling": name_strategy(data["sampling"])}
-        return data
+        if not isinstance(data, dict):
+            return data
+        ways = {"sampling": name_strategy, "output": name_output}
+        return data | {key: named(data[key]) for key, named in ways.items() if key in data}
 
     @field_validator("id")
     @classmethod

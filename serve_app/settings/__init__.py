@@ -10,25 +10,35 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from serve_app.errors import RequestInvalidError
 from serve_app.schema import Closed
 from serve_app.schema.violations import refusal
 from serve_app.settings.cache import CacheSettings
 from serve_app.settings.captioner import (
     DEFAULT_ONGOING_REQUESTS,
-    BaselineSettings,
     BatchSettings,
     CaptionerSettings,
 )
 from serve_app.settings.client import holds_credentials, is_secret
 from serve_app.settings.consumer import BreakerSettings, ConsumerSettings
+from serve_app.settings.engines import (
+    BaselineSettings,
+    EngineSettings,
+    ExternalSettings,
+    OpenAiSettings,
+    VllmSettings,
+)
+from serve_app.settings.generation import GenerationSettings
 from serve_app.settings.kafka import Broker, ClusterBroker, EmbeddedBroker, TopicSettings, retry_topic
 from serve_app.settings.profile import ModelProfile
 from serve_app.settings.sources import SourceSettings
+from serve_app.settings.tasks import TaskSettings
 from serve_app.settings.video import DecoderSettings, GeometrySettings, LimitSettings
+from serve_app.tasks.table import installed
 
 __all__ = [
     "DEFAULT_ONGOING_REQUESTS",
@@ -42,15 +52,37 @@ __all__ = [
     "ConsumerSettings",
     "DecoderSettings",
     "EmbeddedBroker",
+    "EngineSettings",
+    "ExternalSettings",
+    "GenerationSettings",
     "GeometrySettings",
     "LimitSettings",
     "ModelProfile",
+    "OpenAiSettings",
     "Settings",
     "SourceSettings",
+    "TaskSettings",
     "TopicSettings",
+    "VllmSettings",
+    "deployment_of",
     "holds_credentials",
     "is_secret",
+    "path_of",
 ]
+
+
+CaptionerName = Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,31}$")]
+TaskName = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,63}$")]
+
+
+def deployment_of(captioner: str | None) -> str:
+    """What a captioner's deployment is called in the Serve YAML."""
+    return "Captioner" if captioner is None else f"Captioner-{captioner}"
+
+
+def path_of(captioner: str | None) -> tuple[str, ...]:
+    """Where a captioner stands in the settings."""
+    return ("captioner",) if captioner is None else ("captioners", captioner)
 
 
 class Settings(Closed):
@@ -63,6 +95,15 @@ class Settings(Closed):
     cache: CacheSettings = Field(default=CacheSettings(), description="Cache.")
     decoder: DecoderSettings = Field(default=DecoderSettings(), description="Decoder.")
     captioner: CaptionerSettings = Field(default=CaptionerSettings(), description="Captioner.")
+    captioners: dict[CaptionerName, CaptionerSettings] = Field(
+        default_factory=dict,
+        max_length=32,
+        description="Further captioners by name, with the keys of `captioner`; each is a deployment called "
+        "Captioner-NAME. A request or a task picks one.",
+    )
+    tasks: dict[TaskName, TaskSettings] = Field(
+        default_factory=dict, max_length=256, description="Prompt tasks: changed, or new."
+    )
 
     @property
     def retry_topics(self) -> dict[str, float]:
@@ -95,6 +136,37 @@ class Settings(Closed):
             raise refusal(("topics", "replication_factor"), factor, told)
         return self
 
+    @model_validator(mode="after")
+    def _known_tasks(self) -> Self:
+        known = installed().keys()
+        for name, task in self.tasks.items():
+            if name not in known and task.prompt is None:
+                told = f"a new task needs a prompt; those known: {', '.join(sorted(known))}"
+                raise refusal(("tasks", name), name, told)
+            if task.captioner is not None and task.captioner not in self.captioners:
+                told = f"allowed: {', '.join(self.captioners) or 'none, since captioners names none'}"
+                raise refusal(("tasks", name, "captioner"), task.captioner, told)
+        for own, captioner in self.named_captioners.items():
+            if captioner.task not in {*known, *self.tasks}:
+                told = f"allowed: {', '.join(sorted({*known, *self.tasks}))}"
+                raise refusal((*path_of(own), "task"), captioner.task, told)
+        return self
+
+    @property
+    def named_captioners(self) -> dict[str | None, CaptionerSettings]:
+        """All captioners by name; the default one has none."""
+        every: dict[str | None, CaptionerSettings] = {None: self.captioner}
+        return every | {**self.captioners}
+
+    def captioner_named(self, name: str | None) -> CaptionerSettings:
+        """The captioner of a name, the default one without; ``RequestInvalidError`` if there is none."""
+        if name is None:
+            return self.captioner
+        if name not in self.captioners:
+            known = ", ".join(self.captioners) or "none has a name"
+            raise RequestInvalidError(f"captioner {name!r} is not known; known: {known}")
+        return self.captioners[name]
+
     def anchored(self, folder: Path) -> Self:
         """The same with relative paths made absolute, for processes that work elsewhere."""
         here = folder.absolute()
@@ -109,8 +181,12 @@ class Settings(Closed):
 
     @property
     def profile(self) -> ModelProfile | None:
-        """The profile of the model that captions; ``None``: ``decoder.sampling`` and ``decoder.geometry``."""
-        return self.decoder.profile_for(self.captioner.engine.model_id)
+        """The default captioner's model's; ``None``: ``decoder.sampling`` and ``decoder.geometry``."""
+        return self.profile_with(self.captioner)
+
+    def profile_with(self, captioner: CaptionerSettings) -> ModelProfile | None:
+        """The profile of the model with which a captioner captions."""
+        return self.decoder.profile_for(captioner.engine.model_id)
 
     def config_hash(self) -> str:
         """Twelve hexadecimal digits over the settings that decide what a caption says."""
@@ -119,12 +195,17 @@ class Settings(Closed):
             "geometry": self.decoder.geometry.model_dump(mode="json"),
             "max_sampled_frames": self.decoder.max_sampled_frames,
             "on_damage": self.decoder.on_damage,
-            "engine": self.captioner.engine.model_dump(mode="json"),
-            "task": self.captioner.task,
+            "tasks": {name: task.model_dump(mode="json") for name, task in self.tasks.items()},
+            "captioners": {name or "": self._deciding(one) for name, one in self.named_captioners.items()},
         }
-        if self.profile is not None:
-            said["profile"] = self.profile.model_dump(mode="json")
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+
+    def _deciding(self, captioner: CaptionerSettings) -> dict[str, object]:
+        profile = self.profile_with(captioner)
+        return {
+            **captioner.model_dump(mode="json", include={"engine", "task", "generation"}),
+            "profile": None if profile is None else profile.model_dump(mode="json"),
+        }
 
     def shown(self) -> dict[str, object]:
         """As JSON-ready values, secrets replaced by ``***``."""

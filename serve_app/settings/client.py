@@ -20,7 +20,7 @@ SECRET_WORDS = (
     "oauthbearer.config",
 )
 CREDENTIALS = re.compile(r"://[^/\s]*@")
-PLACES = (".location", ".file", ".url")  # where a secret lies is none
+PLACES = ("_tokens", ".location", ".file", ".url")  # where a secret lies is none
 OWNED: dict[str, str] = {
     "acks": "",
     "auto.offset.reset": "",

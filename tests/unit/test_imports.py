@@ -47,6 +47,7 @@ KNOWN_BY = {
         "consumers.deployment",
         "consumers.halt",
         "serve_app.app",
+        "serve_app.deployments.batches",
         "serve_app.deployments.calls",
         "serve_app.deployments.captioner",
         "serve_app.deployments.decoder",
@@ -170,8 +171,8 @@ def test_the_tiers_do_not_know_the_kafka_side() -> None:
 
 
 def test_what_is_shared_knows_neither_side() -> None:
-    """Schema, errors and settings import nothing of ours but each other."""
-    shared = tuple(f"serve_app.{part}" for part in SHARED)
+    """Schema, errors, settings, and the tasks that settings change, import nothing of ours but each other."""
+    shared = (*(f"serve_app.{part}" for part in SHARED), "serve_app.tasks")
     found = {
         f"{name} imports {one}"
         for name in modules()

@@ -10,8 +10,10 @@ from aiohttp import web
 
 from serve_app.config import settings_from
 from serve_app.errors import SourceUnavailableError
+from serve_app.order import Order, Orders
 from serve_app.preparation import Preparation, Prepared
 from serve_app.schema import CaptionRequest, NumFramesSampling
+from serve_app.settings import Settings
 from serve_app.video.clips import FAST, Coding, encode
 from serve_app.video.decoder import decode_file
 from serve_app.video.geometry import FixedSize
@@ -34,8 +36,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encode(path, draw, 500, (160, 120), Coding(options={**FAST, "g": "25", "crf": "30"}))
 
 
-def request(url: str) -> CaptionRequest:
-    return CaptionRequest.model_validate({"url": url, "sampling": {"num_frames": 3}})
+def order(settings: Settings, url: str) -> Order:
+    request = CaptionRequest.model_validate({"url": url, "sampling": {"num_frames": 3}})
+    return Orders(settings).of(request)
 
 
 async def test_a_large_file_is_read_in_parts(clip: Path) -> None:
@@ -43,7 +46,7 @@ async def test_a_large_file_is_read_in_parts(clip: Path) -> None:
     settings = settings_from({"sources": LOCAL}, {})
     served, preparation = Served(clip.read_bytes()), Preparation(settings)  # noqa: ASYNC240  a small clip
     await preparation.start()
-    async with serving(served.answer) as base, preparation.open(request(f"{base}/a.mp4")) as prepared:
+    async with serving(served.answer) as base, preparation.open(order(settings, f"{base}/a.mp4")) as prepared:
         assert isinstance(prepared, Prepared)
         source, frames = prepared.facts.source, prepared.frames.copy()
         assert (source.sha256, source.bytes, source.etag) == (None, len(served.body), '"v1"')
@@ -70,9 +73,9 @@ async def test_a_file_that_changes_while_it_is_decoded_is_another_attempt(clip: 
     pids = preparation._sandbox.pids()
     async with serving(changing) as base:
         with pytest.raises(SourceUnavailableError, match="the file changed while it was read"):
-            async with preparation.open(request(f"{base}/a.mp4")):
+            async with preparation.open(order(settings, f"{base}/a.mp4")):
                 pass
-        async with preparation.open(request(f"{base}/a.mp4")) as prepared:
+        async with preparation.open(order(settings, f"{base}/a.mp4")) as prepared:
             assert isinstance(prepared, Prepared)
             assert len(prepared.frames) == 3
     assert preparation._sandbox.pids() == pids

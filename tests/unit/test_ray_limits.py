@@ -48,7 +48,7 @@ APPLICATION: Steps = ("applications", 0)
         (
             (*FIRST, "user_config"),
             {"a": 1},
-            f"{AT[0]}.user_config: capstream's deployments take none; settings stand in args",
+            f"{AT[0]}.user_config: only captioners take one; what other deployments take stands in args",
         ),
         (
             (*APPLICATION, "runtime_env"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from serve_app.cli.captions import _captioned
 from serve_app.config import settings_from
+from serve_app.order import Orders
 from serve_app.preparation import asked_of
 from serve_app.reuse import CaptionCache, Kept
 from serve_app.schema import CaptionRequest, SourceFacts
@@ -57,7 +58,7 @@ async def test_nothing_is_kept_by_default(tmp_path: Path) -> None:
 def key_of(settings: Settings, asked: CaptionRequest, source: SourceFacts) -> str | None:
     """The key as the decoder makes it."""
     shot = asked_of(asked).shot(settings.decoder, settings.profile)
-    return CaptionCache(settings).key(asked, shot, source)
+    return CaptionCache(settings).key(Orders(settings).of(asked), shot, source)
 
 
 def test_whatever_decides_what_is_said_is_part_of_the_key(tmp_path: Path) -> None:
@@ -71,6 +72,9 @@ def test_whatever_decides_what_is_said_is_part_of_the_key(tmp_path: Path) -> Non
     assert key_of(settings, request(url, task="describe"), source()) == plain
     requests = (
         {"prompt": "x"},
+        {"task": "tags"},
+        {"generation": {"seed": 1}},
+        {"output": {"choices": ["yes", "no"]}},
         {"start_s": 1},
         {"end_s": 1},
         {"sampling": {"fps": 1}},

@@ -18,7 +18,7 @@ def plain(rgb: tuple[int, int, int], frames: int = 4) -> np.ndarray:
 
 
 def prompt(frames: np.ndarray) -> Prompt:
-    return Prompt(frames, tuple(float(n) for n in range(len(frames))), 4.0, "describe", None)
+    return Prompt(frames, tuple(float(n) for n in range(len(frames))), 4.0, "describe", "What is it?")
 
 
 @pytest.mark.parametrize("name", NAMED)

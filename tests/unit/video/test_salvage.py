@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from serve_app.errors import NoFramesError, VideoUnreadableError
+from serve_app.order import Orders
 from serve_app.preparation import Preparation, Prepared
 from serve_app.schema import CaptionRequest, FpsSampling, NumFramesSampling, Sampling
 from serve_app.settings import LimitSettings, Settings
@@ -185,13 +186,13 @@ async def test_a_request_decides_before_the_settings(tmp_path: Path) -> None:
             "sources": {"file_roots": [str(tmp_path)]},
         }
     )
-    preparation = Preparation(settings)
+    preparation, orders = Preparation(settings), Orders(settings)
     await preparation.start()
-    async with preparation.open(CaptionRequest(url=path.as_uri())) as prepared:
+    async with preparation.open(orders.of(CaptionRequest(url=path.as_uri()))) as prepared:
         assert isinstance(prepared, Prepared)
         assert not prepared.facts.coverage.complete
     with pytest.raises(VideoUnreadableError, match="the file is cut short"):
-        async with preparation.open(CaptionRequest(url=path.as_uri(), on_damage="fail")):
+        async with preparation.open(orders.of(CaptionRequest(url=path.as_uri(), on_damage="fail"))):
             pass
     await preparation.close()
 

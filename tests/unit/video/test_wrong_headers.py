@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from serve_app.engines.protocol import Generation
+from serve_app.order import Orders
 from serve_app.preparation import Facts
 from serve_app.result import Place, Said, captioned
-from serve_app.schema import EngineFacts, FpsSampling, FrameFacts, SourceFacts
+from serve_app.schema import CaptionRequest, EngineFacts, FpsSampling, FrameFacts, SourceFacts
+from serve_app.settings import Settings
 from serve_app.video.decoder import decode_file
 from serve_app.video.geometry import FixedSize
 from serve_app.video.job import DecodeJob, Shot
@@ -183,7 +185,9 @@ def test_the_record_says_stream_turn_times_and_what_was_wrong(tmp_path: Path) ->
         decode_s=0,
     )
     said = Said(Generation("text", None, "stop"), EngineFacts(kind="baseline", model=None), "w")
-    record = captioned(facts, said, "describe", 0, Place("n", "d"))
+    record = captioned(
+        facts, said, Orders(Settings()).of(CaptionRequest(url="file:///a")), 0, Place("n", "d")
+    )
     assert (record.video.stream, record.video.rotation) == (1, 90)
     assert record.frames.pts_seconds == pytest.approx(np.arange(FRAMES) / 25, abs=1e-3)
     assert record.warnings == ["the header says 99.000 s, the frames cover 2.000 s"]
