@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
 from ray import serve
 
@@ -15,15 +16,32 @@ from serve_app.settings import BatchSettings
 Generate = Callable[[Sequence[Prompt]], Awaitable[list[Outcome]]]
 
 
-def weight(prompts: Sequence[Prompt], batch: BatchSettings) -> int:
-    """How much of a batch's visual tokens prompts take.
+def weight(prompts: Sequence[Prompt], batch: BatchSettings) -> float:
+    """How many of a batch's ``max_batch_size`` places prompts take.
 
-    A batch holds ``max_batch_size`` of them at most, so each weighs at least its share; one that is too
-    heavy for any batch fills one alone.
+    One at least each, and of the places the share that they have of ``max_visual_tokens``; a prompt that is
+    too heavy for any batch fills one alone.
     """
-    most = batch.max_visual_tokens
-    share = -(-most // batch.max_batch_size)
-    return sum(min(most, max(share, prompt.visual_tokens)) for prompt in prompts)
+    places = batch.max_batch_size
+    shares = (prompt.visual_tokens * places / batch.max_visual_tokens for prompt in prompts)
+    return sum(min(places, max(1.0, share)) for share in shares)
+
+
+async def timely(
+    generate: Generate, prompts: Sequence[Prompt], timeout_s: float, now_s: float
+) -> list[Outcome]:
+    """Outcomes in the order of the prompts; those past their deadline do not reach the engine."""
+    late = Failure.of(EngineUnavailableError("its time was up before the engine was free"))
+    due = [prompt for prompt in prompts if prompt.deadline_s > now_s]
+    if not due:
+        return [late] * len(prompts)
+    try:
+        async with asyncio.timeout(timeout_s):
+            made = iter(await generate(due))
+    except TimeoutError:
+        silent = EngineUnavailableError(f"the engine gave no answer within {timeout_s:g} s")
+        made = iter([Failure.of(silent)] * len(due))
+    return [next(made) if prompt.deadline_s > now_s else late for prompt in prompts]
 
 
 class Batches:
@@ -40,14 +58,15 @@ class Batches:
         self.settings = settings
 
         async def run(prompts: list[Prompt]) -> list[Outcome]:
-            return await self._run(prompts, settings.timeout_s)
+            return await timely(self._generate, prompts, settings.timeout_s, self._now_s())
 
         # The decorator's numbers come from the settings, so it is applied here and not on a class.
         batched = serve.batch(
-            max_batch_size=max(settings.max_visual_tokens, settings.max_batch_size),
+            max_batch_size=settings.max_batch_size,
             batch_wait_timeout_s=settings.wait_ms / 1000,
             max_concurrent_batches=settings.overlap,
-            batch_size_fn=lambda prompts: weight(prompts, settings),
+            # Ray compares it with the size, and says int.
+            batch_size_fn=cast("Callable[[list[Prompt]], int]", lambda prompts: weight(prompts, settings)),
         )
         self._batched: Callable[[Prompt], Awaitable[Outcome]] = batched(run)
 
@@ -56,20 +75,3 @@ class Batches:
         # The local name keeps these batches alive until the last of their prompts is answered.
         batched = self._batched
         return await batched(prompt)
-
-    async def _run(self, prompts: list[Prompt], timeout_s: float) -> list[Outcome]:
-        now_s = self._now_s()
-        timely = [prompt for prompt in prompts if prompt.deadline_s > now_s]
-        late = Failure.of(EngineUnavailableError("its time was up before the engine was free"))
-        if not timely:
-            return [late] * len(prompts)
-        made = iter(await self._timed(timely, timeout_s))
-        return [next(made) if prompt.deadline_s > now_s else late for prompt in prompts]
-
-    async def _timed(self, prompts: list[Prompt], timeout_s: float) -> list[Outcome]:
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self._generate(prompts)
-        except TimeoutError:
-            late = EngineUnavailableError(f"the engine gave no answer within {timeout_s:g} s")
-            return [Failure.of(late)] * len(prompts)

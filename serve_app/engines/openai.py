@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
+from pydantic import BaseModel, Field, ValidationError
 
 from serve_app.engines.protocol import Generation, Outcome, Prompt
 from serve_app.engines.times import Times
@@ -22,27 +23,40 @@ from serve_app.video.frames import Frames
 from serve_app.video.outputs import base64_jpeg
 
 try:
-    from openai import (
-        APIConnectionError,
-        APIResponseValidationError,
-        APIStatusError,
-        AsyncOpenAI,
-        OpenAIError,
-    )
+    from openai import APIStatusError, AsyncOpenAI, OpenAIError
 except ImportError as error:
     raise SettingsError(
         f"captioner.engine.kind: 'openai' needs the extra openai: pip install 'capstream[openai]' ({error})"
     ) from error
 
 if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion
-
     from serve_app.settings import OpenAiSettings
 
 NOT_OPENAIS = frozenset(("top_k", "min_p", "repetition_penalty"))  # vLLM's and SGLang's own
 PASSING = frozenset((408, 409, 425, 429))
 SERVERS_FAULT = 500
 MAX_SAID = 300
+
+
+class _Message(BaseModel):
+    content: str
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Used(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class _Completion(BaseModel):
+    """As much of a chat completion as is needed, whatever else a server says."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Used | None = None
 
 
 class OpenAiEngine:
@@ -87,9 +101,13 @@ class OpenAiEngine:
         async with self._turns:
             request = await asyncio.to_thread(request_of, prompt, self._settings)
             try:
-                return _generation(await self._client.chat.completions.create(**request))
+                answer = await self._client.chat.completions.with_raw_response.create(**request)
+                return _generation(_Completion.model_validate_json(answer.content))
             except OpenAIError as error:
                 return Failure.of(_error(error))
+            except ValidationError:
+                # The client takes whatever has the right status.
+                return Failure.of(EngineUnavailableError("the server's answer makes no sense"))
 
     async def check_health(self) -> None:
         """Always well: a server that is down is for its own keeper, and a new replica would not help."""
@@ -139,14 +157,10 @@ def _form(output: Output, extra: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _generation(completion: ChatCompletion) -> Outcome:
-    if not completion.choices or completion.choices[0].message.content is None:
-        return Failure.of(EngineUnavailableError("the server's answer has no text"))
+def _generation(completion: _Completion) -> Outcome:
     first, used = completion.choices[0], completion.usage
-    usage = (
-        Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens) if used else None
-    )
-    return Generation(first.message.content or "", usage, first.finish_reason)
+    usage = None if used is None else Usage.model_validate(used, from_attributes=True)
+    return Generation(first.message.content, usage, first.finish_reason or "stop")
 
 
 def _error(error: OpenAIError) -> EngineRejectedError | EngineUnavailableError:
@@ -155,10 +169,8 @@ def _error(error: OpenAIError) -> EngineRejectedError | EngineUnavailableError:
             return EngineRejectedError(f"the server refuses it with HTTP {status}: {_said(error)}")
         case APIStatusError(status_code=status):
             return EngineUnavailableError(f"the server answers HTTP {status}")
-        case APIConnectionError():
+        case _:
             return EngineUnavailableError(f"the server does not answer: {type(error).__name__}")
-        case APIResponseValidationError() | _:
-            return EngineUnavailableError(f"the server's answer makes no sense: {type(error).__name__}")
 
 
 def _said(error: APIStatusError) -> str:

@@ -85,7 +85,7 @@ def test_the_settings_say_the_form_and_a_request_may_say_another() -> None:
         ({"output": {"pattern": "("}}, "output.pattern: '(' is no regular expression"),
     ],
 )
-def test_what_cannot_be_done_is_a_bad_request(request_: dict[str, object], told: str) -> None:
+def test_what_cannot_be_done_is_a_bad_request(request_: dict[str, Any], told: str) -> None:
     """It names the value and what is allowed, before anything is fetched."""
     with pytest.raises(RequestInvalidError) as raised:
         order(**request_)

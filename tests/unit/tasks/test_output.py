@@ -13,7 +13,7 @@ from serve_app.schema import ChoiceOutput, JsonOutput, RegexOutput
 from serve_app.schema.values import parse
 from serve_app.tasks.output import check_output, read_output
 
-NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+NAME: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 BACKTRACKS = "(a|aa)+$"
 
 
@@ -60,7 +60,7 @@ def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
 
 def test_an_answer_that_the_schema_allows_is_read() -> None:
     """With references inside the schema, too."""
-    schema = {"$defs": {"name": NAME}, "type": "array", "items": {"$ref": "#/$defs/name"}}
+    schema: dict[str, Any] = {"$defs": {"name": NAME}, "type": "array", "items": {"$ref": "#/$defs/name"}}
     check_output(JsonOutput(json_schema=schema))
     assert read_output('[{"name": "a"}]', JsonOutput(json_schema=schema)) == [{"name": "a"}]
 
