@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from serve_app.schema.closed import Closed
-from serve_app.schema.numbers import Number, OptionalNumber
+from serve_app.schema.numbers import NO_SWITCH, OptionalNumber
 from serve_app.schema.sampling import MAX_FRAMES
 from serve_app.schema.violations import refusal
 
@@ -26,7 +26,7 @@ class FrameList(Closed):
     fps: OptionalNumber = Field(
         default=None, ge=1e-6, le=1000, description="Images per second; the first is at 0."
     )
-    times_s: tuple[Annotated[Number, Field(ge=0, le=10**10)], ...] | None = Field(
+    times_s: tuple[Annotated[float, Field(ge=0, le=10**10), NO_SWITCH], ...] | None = Field(
         default=None, max_length=MAX_FRAMES, description="Each image's time in seconds, rising."
     )
 
