@@ -15,7 +15,6 @@ from serve_app.video.index import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from PIL.Image import Exif
 
@@ -36,24 +35,20 @@ def data_url(image: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
 
-def album(images: Sequence[bytes], fps: float = 1.0) -> IO[bytes]:
-    """An open file of these images; an empty one is not there."""
+def album_of(images: Sequence[bytes], fps: float = 1.0) -> bytes:
+    """A file of these images; an empty one is not there."""
     times = [place / fps for place in range(len(images))]
     table = empty_table(times, listed(np.array(times), len(images) / fps).end_seconds)
     at = table.nbytes
     for row, image in zip(table, images, strict=False):
         row["offset"], row["size"] = at, len(image)
         at += len(image)
+    return table.tobytes() + b"".join(images)
+
+
+def album(images: Sequence[bytes], fps: float = 1.0) -> IO[bytes]:
+    """The same, open."""
     file = tempfile.TemporaryFile()  # noqa: SIM115  whoever reads it closes it
-    file.write(table.tobytes() + b"".join(images))
+    file.write(album_of(images, fps))
     file.flush()
     return file
-
-
-def written(folder: Path, images: Sequence[bytes], fps: float = 1.0) -> Path:
-    """The same under a name."""
-    path = folder / "list.album"
-    with album(images, fps) as file:
-        file.seek(0)
-        path.write_bytes(file.read())
-    return path

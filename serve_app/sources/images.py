@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from aiohttp.abc import AbstractResolver
 from numpy.typing import NDArray
 
 from serve_app.errors import RecordError, SourceTooLargeError, SourceUnavailableError
@@ -28,10 +29,15 @@ PIECE_BYTES = 256 * 1024
 class Images:
     """Fetches lists for one process; each image goes through a :class:`Fetcher` and its guard."""
 
-    def __init__(self, settings: SourceSettings, cache: CacheSettings = NOTHING_KEPT) -> None:
+    def __init__(
+        self,
+        settings: SourceSettings,
+        resolver: AbstractResolver | None = None,
+        cache: CacheSettings = NOTHING_KEPT,
+    ) -> None:
         self._settings = settings
         most = min(settings.max_mib, settings.max_image_mib)
-        self._fetcher = Fetcher(settings.model_copy(update={"max_mib": most}), cache=cache)
+        self._fetcher = Fetcher(settings.model_copy(update={"max_mib": most}), resolver, cache)
 
     @asynccontextmanager
     async def fetch(

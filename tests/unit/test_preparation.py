@@ -67,7 +67,8 @@ async def test_a_list_of_images_is_a_video() -> None:
     preparation = Preparation(settings)
     await preparation.start()
     async with serving(pictures) as base:
-        frames = {"urls": [f"{base}/{place}?sig=hush" for place in range(10)], "fps": 5}
+        urls = [f"{base}/{place}?sig=hush" for place in range(10)]
+        frames = {"urls": urls, "fps": 5}
         listed = CaptionRequest.model_validate({"frames": frames, "sampling": {"num_frames": 3}})
         async with preparation.open(listed) as prepared:
             assert isinstance(prepared, Prepared)
@@ -76,7 +77,7 @@ async def test_a_list_of_images_is_a_video() -> None:
         with pytest.raises(NoFramesError):
             async with preparation.open(late):
                 pass
-        odd = {"frames": {"urls": frames["urls"][:2], "times_s": [0, 10**9]}}
+        odd = {"frames": {"urls": urls[:2], "times_s": [0, 10**9]}}
         with pytest.raises(VideoRefusedError, match=r"86400 s are allowed"):
             async with preparation.open(CaptionRequest.model_validate(odd)):
                 pass

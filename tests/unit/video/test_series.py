@@ -19,7 +19,7 @@ from serve_app.video.index import listed
 from serve_app.video.job import Asked, Decoded, DecodeJob, Shot
 from serve_app.video.sandbox import Sandbox
 from serve_app.video.series import Series, decode_series
-from tests.albums import album, packed, shade, written
+from tests.albums import album, album_of, packed, shade
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,8 +179,9 @@ async def test_the_contained_child_decodes_every_format(tmp_path: Path) -> None:
     shot = Shot(FpsSampling(fps=2), size=SMALL)
     box = Sandbox(children=1, timeout_s=30.0, max_frames_bytes=1 << 20)
     await box.start()
-    job = DecodeJob(written(tmp_path, images, 2.0), shot, images=len(images))
-    async with box.decode(job) as made:
+    path = tmp_path / "a.album"
+    path.write_bytes(album_of(images, 2.0))
+    async with box.decode(DecodeJob(path, shot, images=len(images))) as made:
         assert np.array_equal(made.frames.data, decoded(images, shot).frames.data)
         assert len(made.frames.data) == len(images)
     await box.close()
