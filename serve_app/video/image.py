@@ -10,6 +10,7 @@ import io
 import struct
 import warnings
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ from serve_app.video.limits import check_picture
 from serve_app.video.picture import upright
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from serve_app.settings import LimitSettings
@@ -79,11 +82,8 @@ class Still:
 
 def decode_image(data: bytes, limits: LimitSettings) -> Still:
     """Decode an image; ``VideoUnreadableError``, and ``VideoRefusedError`` before a pixel of a large one."""
-    # Some formats hold pictures larger than they say: Pillow refuses those of twice as many pixels itself.
-    Image.MAX_IMAGE_PIXELS = most = limits.picture_pixels
-    with warnings.catch_warnings():
-        # What Pillow thinks of a hostile file must not flood the log.
-        warnings.simplefilter("ignore")
+    most = limits.picture_pixels
+    with _quietly(most):
         try:
             opened = Image.open(io.BytesIO(data), formats=FORMATS)
             check_picture(*opened.size, limits)
@@ -99,6 +99,21 @@ def decode_image(data: bytes, limits: LimitSettings) -> Still:
                 raise  # the system's own word, not the image's fault
             raise VideoUnreadableError("damaged or cut short") from error
         return Still(picture, CODECS[opened.format or ""], _turn_of(opened))
+
+
+@contextmanager
+def _quietly(pixels: int) -> Iterator[None]:
+    """Pillow without its warnings, which a hostile file must not flood the log with.
+
+    It refuses pictures of more than twice so many pixels itself, also those within a file that says less.
+    """
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
