@@ -19,12 +19,15 @@ from serve_app.errors import (
     SourceTooLargeError,
     SourceUnavailableError,
 )
+from serve_app.settings import CacheSettings
 from serve_app.sources.images import AT_ONCE, Images
 from tests.albums import data_url
+from tests.unit.sources.files import Served
 from tests.unit.sources.servers import SHORT, serving, trap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from serve_app.schema import SourceFacts
     from serve_app.settings import SourceSettings
@@ -83,6 +86,20 @@ async def test_only_the_chosen_ones_are_fetched() -> None:
     assert facts.sha256 == hashlib.sha256(hashes.encode()).hexdigest()
     assert facts.bytes == facts.bytes_fetched == sum(map(len, wanted))
     assert (facts.url, facts.images) == (urls[0], 20)
+
+
+async def test_the_nodes_cache_serves_lists(tmp_path: Path) -> None:
+    """An image that is kept is not fetched again, and the bytes are the same."""
+    cache = CacheSettings(folder=tmp_path, videos_mib=1, videos_fresh_s=60)
+    served, images, found = Served(b"image"), Images(SHORT, cache=cache), []
+    async with serving(served.answer) as base:
+        for _ in range(2):
+            async with images.fetch([f"{base}/a", f"{base}/b"], [0, 1], empty_table([0, 1], 2)) as got:
+                found.append(got.facts)
+    await images.close()
+    first, again = found
+    assert (first.bytes_fetched, again.bytes_fetched, len(served.asked)) == (10, 0, 2)
+    assert again == first.model_copy(update={"bytes_fetched": 0})
 
 
 async def test_few_are_fetched_at_once() -> None:
