@@ -45,7 +45,7 @@ class IdlePreparation:
     @asynccontextmanager
     async def open(self, order: Order) -> AsyncIterator[Prepared]:
         """Two black frames."""
-        assert order.request.source_url  # noqa: S101  the request is read as the real one would
+        assert order.request.source  # noqa: S101  the request is read as the real one would
         yield Prepared(FRAMES, FACTS)
 
     async def keep(self, key: str, captioned: Captioned) -> None:

@@ -58,7 +58,7 @@ class Middle:
 
     async def call(self, request: CaptionRequest) -> object:
         """Pass on and answer."""
-        assert request.source_url  # noqa: S101  the request has come through
+        assert request.source  # noqa: S101  the request has come through
         said = await self._last.call.remote(FRAMES, asked(FACTS, self._order, deadline_s=time.time() + 60))
         return captioned(FACTS, said, self._order, 0.0, Place("here", "here"))
 

@@ -24,6 +24,7 @@ from serve_app.schema.caption import (
     Workers,
 )
 from serve_app.schema.closed import Closed
+from serve_app.schema.frame_list import FrameList
 from serve_app.schema.generation import (
     ChoiceOutput,
     GenerationParams,
@@ -32,7 +33,8 @@ from serve_app.schema.generation import (
     RegexOutput,
     name_output,
 )
-from serve_app.schema.request import REQUEST_SCHEMA, CaptionRequest, ChatMessage, OnDamage
+from serve_app.schema.messages import ChatMessage
+from serve_app.schema.request import REQUEST_SCHEMA, CaptionRequest, OnDamage
 from serve_app.schema.sampling import (
     FpsSampling,
     IntervalSampling,
@@ -60,6 +62,7 @@ __all__ = [
     "Envelope",
     "FpsSampling",
     "FrameFacts",
+    "FrameList",
     "GenerationParams",
     "IntervalSampling",
     "JsonOutput",

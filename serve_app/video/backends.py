@@ -53,8 +53,8 @@ class Pyav:
 
     def take(self, shot: Shot, pick: Pick | None) -> Decoded:
         """Seek, decode, and skip what no other frame refers to."""
-        choice = Choice(shot, pick, self._turn)
-        self.index, decoded = take(self._video, self.index, choice, lambda n: np.empty(n, np.uint8))
+        choice, fresh = Choice(shot, pick), lambda n: np.empty(n, np.uint8)
+        self.index, decoded = take(self._video, self.index, choice, fresh, self._turn)
         return decoded
 
     def close(self) -> None:
