@@ -15,12 +15,12 @@ PLAIN = Coding(options={**X264, "g": "12", "bf": "0"})
 FRAMES, SIZE = 25, (96, 64)
 
 
-def lax(path: Path, size: tuple[int, int] = SIZE) -> Path:
+def lax(path: Path, size: tuple[int, int] = SIZE, frames: int = FRAMES) -> Path:
     """A whole MP4 but for a table of time offsets that claims more entries than it has, and needs none.
 
     FFmpeg 8, which PyAV brings, does not open it; FFmpeg 5 does, and reads every frame at its time.
     """
-    data = encode(path, drifting, FRAMES, size, PLAIN).read_bytes()
+    data = encode(path, drifting, frames, size, PLAIN).read_bytes()
     keys = found(data, "stss")
     offsets = full("ctts", 0, struct.pack(">I", 1000))
     path.write_bytes(replaced(data, "stss", data[keys.start : keys.end] + offsets))

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Cursor(io.RawIOBase):
-    """``read_at(start, count)`` gives at most so many of ``size`` bytes, and none only at the end."""
+    """``read_at(start, count)`` gives at most so many of ``size`` bytes; it is asked within the file only."""
 
     def __init__(self, read_at: ReadAt, size: int) -> None:
         super().__init__()
-        self.read_at, self.size = read_at, size
-        self._at = 0
+        self.size = size
+        self._read_at, self._at = read_at, 0
 
     @classmethod
     def of(cls, fd: int, partial: PartialFile | None = None) -> Self:
@@ -33,6 +33,10 @@ class Cursor(io.RawIOBase):
             return partial.read(count)
 
         return cls(read_at, partial.size)
+
+    def read_at(self, start: int, count: int) -> bytes:
+        """At most so many bytes from there on; none beyond the end, however far."""
+        return self._read_at(start, min(count, self.size - start)) if 0 <= start < self.size else b""
 
     def head(self, count: int) -> bytes:
         """So many bytes from the start on, or all that there are; the place stays."""

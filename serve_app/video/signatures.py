@@ -61,8 +61,7 @@ def end_of_boxes(read_at: Callable[[int, int], bytes], size: int) -> int:
     """Where the last of an MP4's outermost boxes ends by its own word, beyond ``size`` if it is cut short."""
     at = 0
     for _ in range(MOST_BOXES):
-        head = read_at(at, 16)
-        if at >= size or len(head) < 8:
+        if at >= size or len(head := read_at(at, 16)) < 8:
             break
         length = int.from_bytes(head[:4], "big")
         if length == 1:

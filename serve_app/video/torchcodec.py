@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import mmap
 import re
 from contextlib import suppress
 from fractions import Fraction
@@ -198,7 +199,16 @@ def _decoded(decoder: Any, places: list[int]) -> Any:  # noqa: ANN401  as above
     try:
         return decoder.get_frames_at(places)
     except RuntimeError as error:
+        _require_room(4 * decoder.metadata.width * decoder.metadata.height)
         raise _refusal("decode", error) from error
+
+
+def _require_room(size: int) -> None:
+    """``MemoryError`` where not one more picture has room: FFmpeg's filters do not say that this is why."""
+    try:
+        mmap.mmap(-1, max(size, 1)).close()
+    except OSError as error:
+        raise MemoryError from error
 
 
 def _refusal(doing: str, error: Exception) -> VideoUnreadableError:

@@ -117,15 +117,14 @@ async def test_a_file_in_parts_is_read_through_the_parent(sandbox: Sandbox, tmp_
 async def test_limits_hold(sandbox: Sandbox, tmp_path: Path) -> None:
     """Pixels and frames beyond a limit are refused; memory beyond it costs an attempt."""
     path = lax(tmp_path / "a.mp4")
-    limits = LimitSettings(picture_pixels=4_000_000, memory_mib=64)
+    limits = LimitSettings(picture_pixels=4096 * 4096, memory_mib=64)
     small = Sandbox(1, TIMEOUT_S, MIB, limits, fallback="torchcodec")
     await small.start()
-    large = lax(tmp_path / "large.mp4", (2048, 2048))
-    with pytest.raises(VideoRefusedError, match="pictures of 2048x2048 have 4194304 pixels, 4000000 are"):
-        async with small.decode(DecodeJob(large)):
+    with pytest.raises(VideoRefusedError, match="pictures of 4096x4112 have 16842752 pixels, 16777216 are"):
+        async with small.decode(DecodeJob(lax(tmp_path / "large.mp4", (4096, 4112), 3))):
             pass
     with pytest.raises(DecodeMemoryError, match="64 MiB of memory are allowed"):
-        async with small.decode(DecodeJob(lax(tmp_path / "smaller.mp4", (1984, 1984)))):
+        async with small.decode(DecodeJob(lax(tmp_path / "allowed.mp4", (4096, 4096), 3))):
             pass
     await small.close()
     with pytest.raises(VideoRefusedError, match="4194304 are allowed"):
