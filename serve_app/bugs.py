@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 
 OWN = ("serve_app", "consumers")
-LINE = re.compile(rf'File "(?:[^"]*/)?((?:{"|".join(OWN)})/[\w/]+)\.py", line (\d+), in (\w+)')
+LINE = re.compile(rf'File "(?:[^"]*/)?((?:{"|".join(OWN)})/[\w/]+)\.py", line (\d+), in ([\w<>]+)')
 
 
 def named(bug: BaseException) -> str:

@@ -62,6 +62,8 @@ def test_a_bug_outside_our_code_is_named_by_its_class() -> None:
 def test_a_bug_of_another_process_is_named_by_its_track() -> None:
     """As Ray brings it: of the text only our own places are read."""
     assert named_by(ValueError(HUSH), TRACK) == "ValueError in serve_app.deployments.decoder.caption, line 68"
+    in_a_lambda = TRACK.replace("in caption", "in <lambda>")
+    assert named_by(ValueError(HUSH), in_a_lambda).endswith("decoder.<lambda>, line 68")
     assert named_by(ValueError(HUSH), HUSH) == "ValueError"
 
 
