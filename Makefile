@@ -24,6 +24,7 @@ test: .venv/.dev ## Run the whole suite; needs no Docker and no Java (the broker
 
 parity: .venv-parity/.made ## Compare with the models' own code, and decode by TorchCodec: 4.7 GB, an environment of its own; CI's `make test` does.
 	@$(PARITY) --confcutdir tests/parity tests/parity
+	@.venv-parity/bin/python -c 'import torchcodec'
 	@$(PARITY) --confcutdir tests/fallback tests/unit/video/test_backends.py tests/fallback
 
 test-unit: .venv/.dev ## Run the tests that need no broker and no Ray.

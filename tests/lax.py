@@ -18,7 +18,7 @@ FRAMES, SIZE = 25, (96, 64)
 def lax(path: Path, size: tuple[int, int] = SIZE, frames: int = FRAMES) -> Path:
     """A whole MP4 but for a table of time offsets that claims more entries than it has, and needs none.
 
-    FFmpeg 8, which PyAV brings, does not open it; FFmpeg 5 does, and reads every frame at its time.
+    FFmpeg 8, which PyAV brings, does not open it; FFmpeg 5, 6 and 7 do, and read every frame at its time.
     """
     data = encode(path, drifting, frames, size, PLAIN).read_bytes()
     keys = found(data, "stss")
