@@ -54,8 +54,7 @@ class Pyav:
 
     def take(self, shot: Shot, pick: Pick | None, allocate: Allocate = fresh) -> Decoded:
         """Seek, decode, and skip what no other frame refers to."""
-        choice = Choice(shot, pick, self._turn)
-        self.index, decoded = take(self._video, self.index, choice, allocate)
+        self.index, decoded = take(self._video, self.index, Choice(shot, pick), allocate, self._turn)
         return decoded
 
     def close(self) -> None:

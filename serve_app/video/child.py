@@ -37,6 +37,7 @@ from serve_app.video.decoder import decode
 from serve_app.video.fallback import loaded
 from serve_app.video.job import MAX_SAID, SHOT, Done, Failed, Greeting, Want
 from serve_app.video.kernel import die_with
+from serve_app.video.series import Series, decode_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +82,12 @@ class Desk:
         asked = json.loads(line)
         containment.allow_processor(self._limits.processor_s)
         try:
-            fetch = self._fetch(asked["job"]) if asked["partial"] else None
-            done = self._decode(video, SHOT.validate_python(asked["shot"]), self._room, self._limits, fetch)
+            shot = SHOT.validate_python(asked["shot"])
+            if asked["images"]:
+                done = decode_series(Series(video, asked["images"]), shot, self._room, self._limits)
+            else:
+                fetch = self._fetch(asked["job"]) if asked["partial"] else None
+                done = self._decode(video, shot, self._room, self._limits, fetch)
         except RecordError as error:
             return failed(asked["job"], error)
         except MemoryError:

@@ -111,12 +111,13 @@ class DecodeJob:
     """One local file and what to take from it.
 
     With ``supply`` the file has its full size and only parts of its bytes; the others are put there as they
-    are asked for.
+    are asked for. With ``images`` it is the :mod:`serve_app.album` of a list of so many.
     """
 
     path: Path
     shot: Shot = field(default_factory=Shot)
     supply: Supply | None = None
+    images: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,14 +89,15 @@ class Sandbox:
     async def decode(self, job: DecodeJob) -> AsyncIterator[Decoded]:
         """The frames of ``job``, readable until the block is left; their memory is reused then.
 
-        Raises what :func:`serve_app.video.decoder.decode` raises, ``DecoderDiedError``,
-        ``DecodeTimeoutError``, what ``job.supply`` raises, and ``OSError`` if the file cannot be opened.
+        Raises what :func:`serve_app.video.decoder.decode` raises, for a list of images what
+        :func:`serve_app.video.series.decode_series` does, ``DecoderDiedError``, ``DecodeTimeoutError``, what
+        ``job.supply`` raises, and ``OSError`` if the file cannot be opened.
         """
         video = open_video(job.path)
         try:
             slot = await self._free.get()
             try:
-                yield await slot.ask(video, job.shot, self._timeout_s, job.supply)
+                yield await slot.ask(video, job, self._timeout_s)
             finally:
                 self._release(slot)
         finally:

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     import subprocess
 
     from serve_app.settings.video import Guard, Second
-    from serve_app.video.job import Shot
-    from serve_app.video.supply import Supply
+    from serve_app.video.job import DecodeJob
 
 log = logging.getLogger("ray.serve")
 
@@ -107,17 +106,17 @@ class Slot:
             self.kill()
             raise SettingsError(f"decoder.containment: 'require' is refused; this machine lacks {lacks}")
 
-    async def ask(self, video: int, shot: Shot, timeout_s: float, supply: Supply | None = None) -> Decoded:
-        """Have the open file ``video`` decoded; the frames stay readable until :meth:`forget`.
+    async def ask(self, video: int, job: DecodeJob, timeout_s: float) -> Decoded:
+        """Have the job's open file ``video`` decoded; the frames stay readable until :meth:`forget`.
 
-        Raises the child's own error, that of ``supply``, ``DecoderDiedError`` and ``DecodeTimeoutError``.
+        Raises the child's own error, that of its supply, ``DecoderDiedError`` and ``DecodeTimeoutError``.
         """
-        supplier = None if supply is None else Supplier(supply, os.fstat(video).st_size)
+        supplier = None if job.supply is None else Supplier(job.supply, os.fstat(video).st_size)
         try:
             async with self._turn:
                 await self._start()
                 async with asyncio.timeout(timeout_s) as clock:
-                    answer = self._read(await self._exchange(video, shot, partial=supplier is not None))
+                    answer = self._read(await self._exchange(video, job))
                     while isinstance(answer, Want):
                         answer = self._read(await self._supplied(answer, supplier, clock))
         except TimeoutError as error:
@@ -140,10 +139,11 @@ class Slot:
             raise Failure(answer.family, answer.stage, answer.error_class, answer.message).raised()
         return answer
 
-    async def _exchange(self, video: int, shot: Shot, *, partial: bool) -> bytes:
+    async def _exchange(self, video: int, job: DecodeJob) -> bytes:
         self._jobs += 1
-        job = {"job": self._jobs, "shot": SHOT.dump_python(shot, mode="json"), "partial": partial}
-        asked = json.dumps(job).encode() + b"\n"
+        how = {"partial": job.supply is not None, "images": job.images}
+        said = {"job": self._jobs, "shot": SHOT.dump_python(job.shot, mode="json"), **how}
+        asked = json.dumps(said).encode() + b"\n"
         line = b""
         # A line this short goes into an empty socket whole or not at all.
         with contextlib.suppress(OSError):
