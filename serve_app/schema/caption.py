@@ -52,7 +52,7 @@ class VideoFacts(Closed):
     rotation: int = Field(description="Degrees clockwise applied to show it upright: 0, 90, 180 or 270.")
     decoder: Literal["pyav", "torchcodec", "pillow"] = Field(
         default="pyav",
-        description="What decoded it: PyAV, the fallback (`decoder.fallback`), or for a list of images Pillow.",
+        description="What decoded it: PyAV, `decoder.fallback`, or for a list of images Pillow.",
     )
 
 
