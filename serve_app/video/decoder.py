@@ -27,7 +27,7 @@ from serve_app.video.canvas import WHOLE_IN_ITSELF, Canvas
 from serve_app.video.choice import Choice
 from serve_app.video.container import VideoContainer
 from serve_app.video.coverage import coverage
-from serve_app.video.frames import Frames
+from serve_app.video.frames import Frames, fresh
 from serve_app.video.job import Decoded, DecodeJob, Shot, open_video
 from serve_app.video.limits import DEFAULT_LIMITS, check_duration
 from serve_app.video.partial import PartialFile
@@ -36,8 +36,6 @@ from serve_app.video.plan import Plan, plan, through
 from serve_app.video.salvage import damage_seen, leave_out
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from serve_app.video.canvas import Allocate
     from serve_app.video.index import VideoIndex
     from serve_app.video.partial import Fetch
@@ -47,13 +45,9 @@ def decode_file(job: DecodeJob) -> Decoded:
     """Decode in this process, without the sandbox; errors as :func:`decode`, and ``OSError``."""
     fd = open_video(job.path)
     try:
-        return decode(fd, job.shot, _fresh)
+        return decode(fd, job.shot, fresh)
     finally:
         os.close(fd)
-
-
-def _fresh(size: int) -> NDArray[np.uint8]:
-    return np.empty(size, np.uint8)
 
 
 def decode(
@@ -92,7 +86,7 @@ def take(
     cut, said = _shortened(video, index, shot)
     warnings = [*index.warnings, *said]
     if choice.look is not None:
-        seen, small = _painted(video, index, choice.look, _fresh, turn)
+        seen, small = _painted(video, index, choice.look, fresh, turn)
         choice = choice.after(Frames(small.pixels, seen.pts_seconds[small.chosen][~small.lost]))
         video.refused.clear()  # what the looks met, the frames meet again
     index, canvas = _painted(video, index, choice, allocate, turn)

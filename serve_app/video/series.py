@@ -173,4 +173,5 @@ def _facts(index: VideoIndex, painting: Painting) -> VideoFacts:
         frame_count=len(index),
         stream=0,
         rotation=painting.rotation,
+        decoder="pillow",
     )
