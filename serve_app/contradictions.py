@@ -12,6 +12,7 @@ from serve_app.settings import (
     CaptionerSettings,
     EmbeddedBroker,
     Settings,
+    VllmSettings,
     deployment_of,
     path_of,
 )
@@ -42,7 +43,9 @@ def contradictions(document: Mapping[str, Any], settings: Settings) -> Iterator[
             case str(name) if isinstance(said := deployment.get("max_ongoing_requests"), int):
                 allowed[name] = said
     yield from _one_port_for_two(document, settings)
+    gpus = {str(deployment.get("name")): _gpus(deployment) for _, deployment in own_deployments(document)}
     for own, captioner in settings.named_captioners.items():
+        yield from _too_few_gpus(own, captioner, gpus.get(deployment_of(own), 0))
         yield from _full_batches(own, captioner, allowed.get(deployment_of(own), DEFAULT_ONGOING_REQUESTS))
 
 
@@ -54,6 +57,25 @@ def _full_batches(name: str | None, captioner: CaptionerSettings, allowed: int) 
             f"args.{dotted(path_of(name))}.batch: {filled} is {needed} requests, but a "
             f"{deployment} takes {allowed}; allowed: at most max_ongoing_requests "
             f"of the deployment {deployment}"
+        )
+
+
+def _gpus(deployment: Mapping[str, Any]) -> float:
+    options, bundles = deployment.get("ray_actor_options"), deployment.get("placement_group_bundles")
+    own = options.get("num_gpus") if isinstance(options, Mapping) else None
+    shares = [bundle.get("GPU") for bundle in bundles or [] if isinstance(bundle, Mapping)]
+    return sum(share for share in shares or [own] if isinstance(share, int | float))
+
+
+def _too_few_gpus(name: str | None, captioner: CaptionerSettings, gpus: float) -> Iterator[str]:
+    if not isinstance(captioner.engine, VllmSettings):
+        return
+    # One engine without a GPU is vLLM on the CPU; several parts have one each.
+    if (needed := captioner.engine.tensor_parallel_size) > 1 and gpus < needed:
+        place = f"args.{dotted(path_of(name))}.engine.tensor_parallel_size"
+        yield (
+            f"{place}: {needed} is refused; allowed: at most the GPUs that the deployment "
+            f"{deployment_of(name)} reserves, {gpus:g}, by ray_actor_options.num_gpus or by placement_group_bundles"
         )
 
 

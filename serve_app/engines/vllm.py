@@ -111,7 +111,8 @@ class VllmEngine:
             asked = self._engine.generate(self._input(prompt), sampling_of(prompt), uuid.uuid4().hex)
             answers = [answer async for answer in asked]
         except (VLLMClientError, ValueError) as error:
-            return Failure.of(EngineRejectedError(f"vLLM refuses the prompt: {str(error)[:MAX_SAID]}"))
+            said = " ".join(str(error).split())[:MAX_SAID]
+            return Failure.of(EngineRejectedError(f"vLLM refuses the prompt: {said}"))
         except EngineDeadError:
             return Failure.of(EngineUnavailableError("the engine's process died"))
         except EngineGenerateError as error:
@@ -189,7 +190,8 @@ def sampling_of(prompt: Prompt) -> SamplingParams:
 def _constraint(output: Output) -> StructuredOutputsParams:
     match output:
         case JsonOutput():
-            return StructuredOutputsParams(json=dict(output.json_schema))
+            # Where blanks are free, a model may write nothing else until its tokens are used up.
+            return StructuredOutputsParams(json=dict(output.json_schema), disable_any_whitespace=True)
         case ChoiceOutput():
             return StructuredOutputsParams(choice=list(output.choices))
         case RegexOutput():

@@ -33,7 +33,11 @@ def installed() -> Mapping[str, Task]:
     """Our tasks and those of the packages that are installed; ``SettingsError`` for one that is none."""
     found = {task.name: task for task in OURS}
     for entry in entry_points(group=GROUP):
-        task = entry.load()
+        try:
+            task = entry.load()
+        except (ImportError, AttributeError) as error:
+            told = f"entry point {entry.name!r} of {GROUP} ({entry.value}) cannot be loaded: {error}"
+            raise SettingsError(told) from error
         if not isinstance(task, Task) or task.name in found:
             taken = "its name is taken" if isinstance(task, Task) else "it is no Task"
             raise SettingsError(f"entry point {entry.name!r} of {GROUP} ({entry.value}) is refused: {taken}")

@@ -172,6 +172,42 @@ def test_batches_that_cannot_fill_are_told(tmp_path: Path, batch: int, ongoing: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "reserved"),
+    [
+        ({}, "0"),
+        ({"ray_actor_options": {"num_gpus": 1}}, "1"),
+        ({"ray_actor_options": {"num_gpus": 2}}, None),
+        ({"placement_group_bundles": [{"GPU": 1, "CPU": 1}, {"GPU": 1}]}, None),
+        ({"placement_group_bundles": [{"CPU": 1}]}, "0"),
+    ],
+)
+def test_an_engine_on_several_gpus_needs_them_reserved(
+    tmp_path: Path, given: dict[str, object], reserved: str | None
+) -> None:
+    """By the deployment's resources or by its bundles."""
+    document = changed(FIRST, {"name": "Captioner-big", "max_ongoing_requests": 64, **given})
+    engine = {"kind": "vllm", "model": "m", "tensor_parallel_size": 2}
+    document["applications"][0]["args"]["captioners"] = {"big": {"engine": engine}}
+    path = tmp_path / "serve.yaml"
+    path.write_text(yaml.safe_dump(document))
+    sentence = (
+        "args.captioners.big.engine.tensor_parallel_size: 2 is refused; allowed: at most the GPUs that the "
+        f"deployment Captioner-big reserves, {reserved}, by ray_actor_options.num_gpus or by "
+        "placement_group_bundles"
+    )
+    assert check_file(path, {}) == ([sentence] if reserved else [])
+
+
+def test_a_captioner_that_no_setting_names_is_told(tmp_path: Path) -> None:
+    """Ray would refuse its options without saying why it is not there."""
+    path = tmp_path / "serve.yaml"
+    path.write_text(yaml.safe_dump(changed(FIRST, {"name": "Captioner-big"})))
+    assert check_file(path, {}) == [
+        f"{AT[0]}.name: 'Captioner-big' has no args.captioners; those that have: none"
+    ]
+
+
 @pytest.mark.parametrize(("http", "told"), [({}, "8000"), ({"port": 8001}, "8001"), ({"port": 8002}, None)])
 def test_one_port_for_two_is_told(tmp_path: Path, http: dict[str, int], told: str | None) -> None:
     """HTTP and the embedded broker, which takes two ports, listen apart; 8000 where the file says nothing."""

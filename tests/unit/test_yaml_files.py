@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from serve_app.checks import check_file
 from serve_app.config import load, read_yaml
 from serve_app.errors import SettingsError
 from serve_app.settings import ClusterBroker, EmbeddedBroker, Settings
@@ -44,6 +45,22 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The path and the system's reason are told."""
     with pytest.raises(SettingsError, match=r"none\.yaml: No such file or directory"):
         load(tmp_path / "none.yaml", {})
+
+
+def test_the_file_for_a_gpu_asks_for_a_model_that_has_a_profile(tmp_path: Path) -> None:
+    """It is valid, its captioner has a GPU, and frames have the model's size."""
+    path = ROOT / "configs" / "serve.vllm.yaml"
+    assert check_file(path, {}, tmp_path) == []
+    settings = load(path, {}).settings
+    assert settings.captioner.engine.kind == "vllm"
+    assert settings.profile is not None
+    (captioner,) = (
+        deployment
+        for application in read_yaml(path)["applications"]
+        for deployment in application["deployments"]
+        if deployment["name"] == "Captioner"
+    )
+    assert captioner["ray_actor_options"]["num_gpus"] == 1
 
 
 @pytest.mark.parametrize("name", ["serve.yaml", "serve.kafka.yaml"])
