@@ -75,7 +75,7 @@ def _too_few_gpus(name: str | None, captioner: CaptionerSettings, gpus: float) -
         place = f"args.{dotted(path_of(name))}.engine.tensor_parallel_size"
         yield (
             f"{place}: {needed} is refused; allowed: at most the GPUs that the deployment "
-            f"{deployment_of(name)} reserves, {gpus:g}, by ray_actor_options.num_gpus or by placement_group_bundles"
+            f"{deployment_of(name)} reserves, {gpus:g}, by its num_gpus or bundles"
         )
 
 

@@ -193,8 +193,7 @@ def test_an_engine_on_several_gpus_needs_them_reserved(
     path.write_text(yaml.safe_dump(document))
     sentence = (
         "args.captioners.big.engine.tensor_parallel_size: 2 is refused; allowed: at most the GPUs that the "
-        f"deployment Captioner-big reserves, {reserved}, by ray_actor_options.num_gpus or by "
-        "placement_group_bundles"
+        f"deployment Captioner-big reserves, {reserved}, by its num_gpus or bundles"
     )
     assert check_file(path, {}) == ([sentence] if reserved else [])
 
