@@ -1,9 +1,8 @@
 """Reads containers with FFmpeg: with its choice of a stream, and the clip writer, all that knows PyAV.
 
-A video is read through a descriptor that the caller opened; :mod:`serve_app.video.input` opens it. Of one
-that is not all here, the tables are read without the pictures, where they suffice.
-Every packet is given its ordinal as its pts, so that each decoded frame names the packet it came from.
-FFmpeg's ENOMEM is a ``MemoryError`` and never taken for damage.
+A video is read through a descriptor that the caller opened. Of one that is not all here, the tables are
+read without the pictures, where they suffice. Every packet is given its ordinal as its pts, so that each
+decoded frame names the packet it came from. FFmpeg's ENOMEM is a ``MemoryError``, never taken for damage.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from av import FFmpegError
@@ -24,7 +23,7 @@ from serve_app.settings import LimitSettings
 from serve_app.video.index import UNSET, Packets, VideoIndex
 from serve_app.video.input import Row, Table, index_of, open_input, row_of
 from serve_app.video.limits import check_packets, check_picture
-from serve_app.video.nal import promised_bytes, temporal_id
+from serve_app.video.nal import is_referenced, promised_bytes, temporal_id
 from serve_app.video.partial import spans_of
 from serve_app.video.stream import best_stream
 
@@ -47,7 +46,8 @@ class VideoContainer:
     """One open container and the video stream that was chosen in it; a context manager.
 
     ``partial`` reads a file that is not all here.
-    ``stream`` is the chosen stream's number, ``refused`` are the ordinals of packets the decoder refused.
+    ``refused`` are the ordinals of packets the decoder refused, ``unreferenced`` those that it was once
+    allowed to leave out and whose own headers say that it may.
     """
 
     def __init__(self, fd: int, limits: LimitSettings, partial: PartialFile | None = None) -> None:
@@ -56,6 +56,7 @@ class VideoContainer:
         self._ordinals: dict[tuple[int | None, int], int] = {}
         self._layers = {0}
         self.refused: list[int] = []
+        self.unreferenced: set[int] = set()
         self._open()
 
     def _open(self) -> None:
@@ -229,8 +230,10 @@ class VideoContainer:
         context = self._video.codec_context
         while self._position <= last and (packet := self._next()) is not None:
             ordinal = self._position - 1
-            left_out: Literal["NONREF", "DEFAULT"] = "NONREF" if skip and ordinal not in wanted else "DEFAULT"
-            context.skip_frame = left_out
+            may_go = skip and ordinal not in wanted
+            context.skip_frame = "NONREF" if may_go else "DEFAULT"
+            if may_go and not is_referenced(bytes(packet), context.extradata, self.codec):
+                self.unreferenced.add(ordinal)
             packet.pts = ordinal
             yield from self._decode(packet)
         yield from self._decode(None)
