@@ -16,6 +16,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import resource
 import subprocess
@@ -73,15 +74,17 @@ def versions() -> str:
     return ", ".join(f"{name} {found.get(name, 'missing')}" for name in (*NAMES, "qwen-vl-utils"))
 
 
-def best_of(rounds: list[dict[str, float | str]]) -> dict[str, float | str]:
-    """Each way's least CPU seconds; of one that failed in any round what it said."""
-    found: dict[str, float | str] = {}
-    for way in rounds[0]:
-        results = [one[way] for one in rounds]
-        seconds = [result for result in results if isinstance(result, float)]
-        said = [result for result in results if isinstance(result, str)]
-        found[way] = said[0] if said else min(seconds)
-    return found
+def best_of(number: int, folder: Path, options: argparse.Namespace) -> dict[str, float | str]:
+    """Each way's least CPU seconds of all rounds, which go in turn; of one that failed, what it said."""
+    best: dict[str, float | str] = {}
+    for _ in range(1 if options.quick else options.rounds):
+        for way in WAYS:
+            so_far = best.get(way, math.inf)
+            if isinstance(so_far, str):
+                continue
+            found = measured(way, number, folder, options)
+            best[way] = found if isinstance(found, str) else min(so_far, found)
+    return best
 
 
 def report(case: Case, path: Path, best: dict[str, float | str], folder: Path) -> None:
@@ -107,7 +110,7 @@ def report(case: Case, path: Path, best: dict[str, float | str], folder: Path) -
     nearest = min(peers, key=peers.__getitem__)
     print(f"\nOurs is {'identical to' if same else 'DIFFERENT FROM'} a full decode at the same times.")
     over, apart = mine / floor, peers[nearest] / mine
-    print(f"Ours is {over:.2f} of the floor; the best peer, {nearest}, is {apart:.2f} of ours.")
+    print(f"Ours is {over:.2f} of the floor; the best peer, {nearest}, is {apart:.2f} of ours.", flush=True)
 
 
 def main() -> None:
@@ -132,11 +135,7 @@ def main() -> None:
             continue
         path = clip_of(case, options.folder)
         measured("checked", number, options.folder, options)
-        rounds = [
-            {way: measured(way, number, options.folder, options) for way in WAYS}
-            for _ in range(1 if options.quick else options.rounds)
-        ]
-        report(case, path, best_of(rounds), options.folder)
+        report(case, path, best_of(number, options.folder, options), options.folder)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ from serve_app.settings import LimitSettings
 from serve_app.video.index import UNSET, Packets, VideoIndex
 from serve_app.video.input import Row, Table, index_of, open_input, row_of
 from serve_app.video.limits import check_packets, check_picture
-from serve_app.video.nal import is_referenced, promised_bytes, temporal_id
+from serve_app.video.nal import promised_bytes, temporal_id
 from serve_app.video.partial import spans_of
+from serve_app.video.references import LEFT_OUT_BEFORE, SKIPPABLE, reader
 from serve_app.video.stream import best_stream
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["FFmpegError", "Interpolation", "VideoContainer", "VideoFrame", "VideoReformatter"]
 
 PROGRESSIVE = (0, 1)  # unknown, progressive; otherwise two packets may make one frame
-SKIPPABLE = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video"})
 
 
 class VideoContainer:
@@ -63,20 +63,18 @@ class VideoContainer:
         self._container: InputContainer = open_input(self._fd, self._partial)
         try:
             self._video = best_stream(self._container)
-            self._limit_pictures()
+            context = self._video.codec_context
+            check_picture(context.width, context.height, self._limits)
         except PermanentError:
             self._container.close()
             raise
+        context.options = {"max_pixels": str(self._limits.picture_pixels)}
+        context.thread_count = 1
         for stream in self._container.streams:
             stream.discard = Discard.default if stream.index == self._video.index else Discard.all
         self._demuxed: Iterator[Packet[VideoStream]] = self._container.demux(self._video)
         self._position = 0
-
-    def _limit_pictures(self) -> None:
-        context = self._video.codec_context
-        check_picture(context.width, context.height, self._limits)
-        context.options = {"max_pixels": str(self._limits.picture_pixels)}
-        context.thread_count = 1
+        self._is_referenced = reader(self.codec, context.extradata)
 
     def __enter__(self) -> Self:
         return self
@@ -231,9 +229,11 @@ class VideoContainer:
         while self._position <= last and (packet := self._next()) is not None:
             ordinal = self._position - 1
             may_go = skip and ordinal not in wanted
-            context.skip_frame = "NONREF" if may_go else "DEFAULT"
-            if may_go and not is_referenced(bytes(packet), context.extradata, self.codec):
+            if skip and not self._is_referenced(bytes(packet)) and may_go:
                 self.unreferenced.add(ordinal)
+                if self.codec in LEFT_OUT_BEFORE:
+                    continue
+            context.skip_frame = "NONREF" if may_go and self.codec not in LEFT_OUT_BEFORE else "DEFAULT"
             packet.pts = ordinal
             yield from self._decode(packet)
         yield from self._decode(None)
