@@ -44,7 +44,7 @@ class IdlePreparation:
     @asynccontextmanager
     async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared]:
         """Two black frames."""
-        assert request.source_url  # noqa: S101  the request is read as the real one would
+        assert request.source  # noqa: S101  the request is read as the real one would
         yield Prepared(FRAMES, FACTS)
 
     async def keep(self, key: str, captioned: Captioned) -> None:

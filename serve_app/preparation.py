@@ -5,18 +5,31 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
+from serve_app.album import empty_table
 from serve_app.reuse import CaptionCache, Kept
-from serve_app.schema import Captioned, CaptionRequest, Coverage, FrameFacts, SourceFacts, VideoFacts
+from serve_app.schema import (
+    Captioned,
+    CaptionRequest,
+    Coverage,
+    FrameFacts,
+    FrameList,
+    SourceFacts,
+    VideoFacts,
+)
 from serve_app.settings import Settings
 from serve_app.settings.video import EVERY_GUARD
 from serve_app.sources.fetch import Fetcher
 from serve_app.sources.fetched import Fetched
+from serve_app.sources.images import Images
+from serve_app.video.choice import Choice
+from serve_app.video.index import listed
 from serve_app.video.job import Asked, Contained, DecodeJob, Shot
+from serve_app.video.limits import check_duration
 from serve_app.video.profiles import facts_of
 from serve_app.video.sandbox import Sandbox
 
@@ -57,13 +70,14 @@ def asked_of(request: CaptionRequest) -> Asked:
 
 
 class Preparation:
-    """Owns the HTTP session and the decoding children."""
+    """Owns the HTTP sessions and the decoding children."""
 
     def __init__(self, settings: Settings) -> None:
         decoder = settings.decoder
         self._settings = decoder
         self._profile = settings.profile
         self._fetcher = Fetcher(settings.sources, cache=settings.cache)
+        self._images = Images(settings.sources, cache=settings.cache)
         self._sandbox = Sandbox.of(decoder)
         self._captions = CaptionCache.of(settings)
 
@@ -84,7 +98,7 @@ class Preparation:
     async def open(self, request: CaptionRequest) -> AsyncIterator[Prepared | Kept]:
         """Fetch and decode, or find the caption; raises the ``RecordError`` that says what went wrong."""
         began, shot = time.monotonic(), asked_of(request).shot(self._settings, self._profile)
-        async with self._fetcher.fetch(request.source_url, parts=True) as fetched:
+        async with self._fetched(request.source, shot) as fetched:
             fetch_s, key = time.monotonic() - began, None
             if self._captions is not None and (key := self._captions.key(request, shot, fetched.facts)):
                 kept = await self._captions.find(key, fetched.facts, fetch_s)
@@ -94,12 +108,21 @@ class Preparation:
             async with self._decoded(fetched, shot, fetch_s) as (frames, facts):
                 yield Prepared(frames, facts, key)
 
+    def _fetched(self, source: str | FrameList, shot: Shot) -> AbstractAsyncContextManager[Fetched]:
+        """The video's file; of a list, the images that may be looked at."""
+        if isinstance(source, str):
+            return self._fetcher.fetch(source, parts=True)
+        index = listed(np.array(source.pts_seconds), source.end_s)
+        check_duration(index.duration_seconds, self._settings.limits)
+        table = empty_table(source.pts_seconds, index.end_seconds)
+        return self._images.fetch(source.urls, Choice(shot).needed(index).tolist(), table)
+
     @asynccontextmanager
     async def _decoded(
         self, fetched: Fetched, shot: Shot, fetch_s: float
     ) -> AsyncIterator[tuple[np.ndarray, Facts]]:
         began, rest = time.monotonic(), fetched.rest
-        job = DecodeJob(fetched.path, shot, None if rest is None else rest.supply)
+        job = DecodeJob(fetched.path, shot, None if rest is None else rest.supply, fetched.images)
         async with self._sandbox.decode(job) as decoded:
             later_s = 0.0 if rest is None else rest.spent_s
             facts = Facts(
@@ -119,6 +142,7 @@ class Preparation:
             await self._captions.keep(key, captioned)
 
     async def close(self) -> None:
-        """End the children and the session."""
+        """End the children and the sessions."""
         await self._sandbox.close()
         await self._fetcher.close()
+        await self._images.close()

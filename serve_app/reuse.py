@@ -62,10 +62,11 @@ class CaptionCache:
 
     def key(self, request: CaptionRequest, shot: Shot, source: SourceFacts) -> str | None:
         """What a caption is found by; ``None`` where it cannot be told which bytes these are."""
-        bytes_ = source.sha256 or _named(request.source_url, source)
+        asked = request.source
+        bytes_ = source.sha256 or (_named(asked, source) if isinstance(asked, str) else None)
         if bytes_ is None:
             return None
-        decides = {
+        decides: dict[str, object] = {
             "bytes": bytes_,
             "shot": SHOT.dump_python(shot, mode="json"),
             "task": request.task or self._task,
@@ -73,6 +74,9 @@ class CaptionCache:
             "settings": self._settings_hash,
             "version": self._version,
         }
+        if not isinstance(asked, str):
+            # The bytes are those of some images: which of them, is said by all their times and the shot.
+            decides["times"] = (asked.pts_seconds, asked.end_s)
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     async def find(self, key: str, source: SourceFacts, fetch_s: float) -> Kept | None:

@@ -11,20 +11,37 @@ import click
 from pydantic import ValidationError
 
 from serve_app.cli.context import own_settings_of, video_of
+from serve_app.cli.numbers import Number
 from serve_app.schema import Captioned, CaptionRecord, CaptionRequest
 from serve_app.schema.violations import dotted, plain, violations
 from serve_app.settings import Settings
 
+LIST_FPS = Number(low=1e-6, high=1000)
+
 
 @click.command()
-@click.argument("source", metavar="FILE|URL")
+@click.argument("sources", nargs=-1, required=True, metavar="FILE|URL…")
+@click.option(
+    "--fps", type=LIST_FPS, help="The sources are images, the frames of one video: so many a second."
+)
 @click.option("--json", "as_json", is_flag=True, help="The whole record.")
 @click.option("--prompt", help="Replaces the task's own prompt.")
 @click.pass_obj
-def caption(config_path: Path | None, source: str, *, as_json: bool, prompt: str | None) -> None:
-    """Caption one video with the settings' sampling and engine, in this process."""
+def caption(
+    config_path: Path | None,
+    sources: tuple[str, ...],
+    fps: float | None,
+    *,
+    as_json: bool,
+    prompt: str | None,
+) -> None:
+    """Caption one video, or one list of images, with the settings' sampling and engine, in this process."""
+    urls = [video_of(source) for source in sources]
+    if fps is None and len(urls) > 1:
+        raise click.UsageError("several images are one video if --fps says how many of them are a second")
+    asked = {"url": urls[0]} if fps is None else {"frames": {"urls": urls, "fps": fps}}
     try:
-        request = CaptionRequest(id=str(uuid.uuid4()), url=video_of(source), prompt=prompt)
+        request = CaptionRequest.model_validate({"id": str(uuid.uuid4()), "prompt": prompt, **asked})
     except ValidationError as error:
         first = violations(error, CaptionRequest)[0]
         raise click.UsageError(f"{dotted(first.path)}: {first.sentence(plain(first.value))}") from error

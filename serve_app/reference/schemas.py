@@ -15,11 +15,13 @@ from serve_app.schema.sampling import SAMPLING_BY_KEY
 
 Schema = dict[str, Any]
 DIALECT = GenerateJsonSchema.schema_dialect
+SOURCES = {"url": "string", "frames": "object", "messages": "array"}
 URL_PATTERN = r"^\s*[A-Za-z][A-Za-z0-9+.\-]*:\S+\s*$"
 REQUEST_NOTE = (
     "One video to caption: a JSON object, a URL in a JSON string, or a list of chat messages. The URL alone, "
     "without JSON around it, is taken too. Not expressed here: end_s must be above start_s, min_frames must "
-    "not be above max_frames, nor frame_factor, and messages must hold exactly one video or video_url item. "
+    "not be above max_frames, nor frame_factor, messages must hold exactly one video or video_url item, and "
+    "frames exactly one of fps and times_s, of which the second rises and has a time for each image. "
     "The reader is more lenient with numbers: it takes them as text, too."
 )
 
@@ -31,7 +33,7 @@ def request_schema() -> Schema:
     _imply_strategies(definitions)
     messages = next(part for part in whole["properties"]["messages"]["anyOf"] if part["type"] == "array")
     whole["properties"]["sampling"] = _without_discriminator(whole["properties"]["sampling"])
-    request = whole | {"oneOf": [_source("url", "string", "messages"), _source("messages", "array", "url")]}
+    request = whole | {"oneOf": [_source(*given) for given in SOURCES.items()]}
     forms = {
         "Request": request,
         "Url": {"description": "As an object with this url.", "type": "string", "pattern": URL_PATTERN},
@@ -58,8 +60,9 @@ def _identifier(name: str) -> str:
     return "urn:" + name.replace(".", ":").replace("/", ":")
 
 
-def _source(given: str, kind: str, other: str) -> Schema:
-    return {"required": [given], "properties": {given: {"type": kind}, other: {"type": "null"}}}
+def _source(given: str, kind: str) -> Schema:
+    kinds = {name: kind if name == given else "null" for name in SOURCES}
+    return {"required": [given], "properties": {name: {"type": kind} for name, kind in kinds.items()}}
 
 
 def _imply_strategies(definitions: Schema) -> None:

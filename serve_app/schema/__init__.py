@@ -24,7 +24,9 @@ from serve_app.schema.caption import (
     Workers,
 )
 from serve_app.schema.closed import Closed
-from serve_app.schema.request import REQUEST_SCHEMA, CaptionRequest, ChatMessage, OnDamage
+from serve_app.schema.frame_list import FrameList
+from serve_app.schema.messages import ChatMessage
+from serve_app.schema.request import REQUEST_SCHEMA, CaptionRequest, OnDamage
 from serve_app.schema.sampling import (
     FpsSampling,
     IntervalSampling,
@@ -51,6 +53,7 @@ __all__ = [
     "Envelope",
     "FpsSampling",
     "FrameFacts",
+    "FrameList",
     "IntervalSampling",
     "KeyframesSampling",
     "NumFramesSampling",

@@ -14,12 +14,17 @@ CAPTION_SCHEMA: Final = "capstream.caption/v1"
 class SourceFacts(Closed):
     """Which bytes were captioned."""
 
-    url: str = Field(description="Credentials and signatures redacted; data: URIs shortened.")
+    url: str = Field(
+        description="Credentials and signatures redacted; data: URIs shortened. Of a list: the first image's."
+    )
     sha256: str | None = Field(
         description="Of the bytes, in hexadecimal; null where only parts of the file were read: then url, "
-        "etag, last_modified and bytes say which file it was."
+        "etag, last_modified and bytes say which file it was. Of a list of images: of those "
+        "images' own SHA-256 that were fetched, written one after another."
     )
-    bytes: int = Field(ge=0, description="Size of the whole file.")
+    bytes: int = Field(
+        ge=0, description="Size of the whole file, or of all images that were fetched of a list."
+    )
     bytes_fetched: int = Field(
         ge=0,
         description="Read from the source for this caption: fewer than bytes where parts sufficed, 0 where "
@@ -28,6 +33,9 @@ class SourceFacts(Closed):
     etag: str | None = Field(default=None, description="As the server sent it; null where it sent none.")
     last_modified: str | None = Field(
         default=None, description="As the server sent it; null where it sent none."
+    )
+    images: int | None = Field(
+        default=None, ge=1, description="How many images the list has, fetched or not; null for a video."
     )
 
 
@@ -42,6 +50,10 @@ class VideoFacts(Closed):
     frame_count: int = Field(ge=1, description="Counted in the index, not taken from the header.")
     stream: int = Field(ge=0, description="Index of the video stream that was chosen.")
     rotation: int = Field(description="Degrees clockwise applied to show it upright: 0, 90, 180 or 270.")
+    decoder: Literal["pyav", "torchcodec", "pillow"] = Field(
+        default="pyav",
+        description="What decoded it: PyAV, `decoder.fallback`, or for a list of images Pillow.",
+    )
 
 
 class FrameFacts(Closed):

@@ -14,10 +14,12 @@ def _no_switch(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_no_switch)]
-Number = Annotated[float, BeforeValidator(_no_switch)]
-OptionalWhole = Annotated[int | None, BeforeValidator(_no_switch)]
-OptionalNumber = Annotated[float | None, BeforeValidator(_no_switch)]
+# Behind a number's own bounds where it is an item of a list: JSON Schema would not know them otherwise.
+NO_SWITCH = BeforeValidator(_no_switch)
+Whole = Annotated[int, NO_SWITCH]
+Number = Annotated[float, NO_SWITCH]
+OptionalWhole = Annotated[int | None, NO_SWITCH]
+OptionalNumber = Annotated[float | None, NO_SWITCH]
 
 
 def wants_number(annotation: Any) -> bool:  # noqa: ANN401  an annotation can be anything

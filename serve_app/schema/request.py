@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from serve_app.schema.closed import Closed
+from serve_app.schema.frame_list import MAX_URL_CHARS, FrameList
+from serve_app.schema.messages import ChatMessage, text_in, video_in
 from serve_app.schema.numbers import OptionalNumber, OptionalWhole
 from serve_app.schema.sampling import MAX_FRAMES, Sampling, name_strategy
 
 REQUEST_SCHEMA: Final = "capstream.request/v1"
 # An id stands in headers, log lines and tables.
 PRINTABLE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
-MAX_URL_CHARS = 64 * 1024 * 1024  # a data: URI carries the video itself; the broker limits the record
-
 
 OnDamage = Literal["fail", "partial"]
 ON_DAMAGE = (
@@ -24,17 +24,8 @@ ON_DAMAGE = (
 )
 
 
-class ChatMessage(BaseModel):
-    """One OpenAI-style chat message; keys beside ``role`` and ``content`` are ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    role: str = Field(max_length=64)
-    content: str | list[dict[str, JsonValue]]
-
-
 class CaptionRequest(Closed):
-    """One video to caption (``capstream.request/v1``). Exactly one of ``url`` and ``messages``."""
+    """One video to caption (``capstream.request/v1``). Exactly one of ``url``, ``frames``, ``messages``."""
 
     model_config = ConfigDict(title=REQUEST_SCHEMA)
 
@@ -52,6 +43,7 @@ class CaptionRequest(Closed):
         max_length=MAX_URL_CHARS,
         description="http(s)://, file://, data:, and where they are allowed s3://, gs:// and az://.",
     )
+    frames: FrameList | None = Field(default=None, description="Images that are the video's frames.")
     messages: list[ChatMessage] | None = Field(
         default=None, min_length=1, max_length=64, description="Chat messages, one video item among them."
     )
@@ -93,8 +85,8 @@ class CaptionRequest(Closed):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.url is None) == (self.messages is None):
-            raise ValueError("give exactly one of url and messages")
+        if [self.url, self.frames, self.messages].count(None) != 2:
+            raise ValueError("give exactly one of url, frames and messages")
         if self.start_s is not None and self.end_s is not None and self.end_s <= self.start_s:
             raise ValueError(f"end_s {self.end_s} must be above start_s {self.start_s}")
         if self.messages is not None:
@@ -102,49 +94,11 @@ class CaptionRequest(Closed):
         return self
 
     @property
-    def source_url(self) -> str:
-        """The video's URL, wherever the request gave it."""
-        return self.url if self.url is not None else video_in(self.messages or [])
+    def source(self) -> str | FrameList:
+        """Where the video comes from, wherever the request says it: a URL, or a list of images."""
+        return self.url or self.frames or video_in(self.messages or [])
 
     @property
     def source_prompt(self) -> str | None:
         """The prompt: the request's own, else the text of its user messages, else ``None``."""
         return self.prompt or text_in(self.messages or []) or None
-
-
-def _items(messages: list[ChatMessage]) -> list[dict[str, JsonValue]]:
-    return [item for m in messages if not isinstance(m.content, str) for item in m.content]
-
-
-def video_in(messages: list[ChatMessage]) -> str:
-    """The one video URL among the messages' items; ``ValueError`` for none or several."""
-    found = [url for item in _items(messages) if (url := _video_url(item)) is not None]
-    if len(found) != 1:
-        raise ValueError(f"messages must hold exactly one video or video_url item, found {len(found)}")
-    return found[0]
-
-
-def _video_url(item: dict[str, JsonValue]) -> str | None:
-    kind = item.get("type", "video_url" if "video_url" in item else "video" if "video" in item else "")
-    if kind not in ("video", "video_url"):
-        return None
-    value = item.get(str(kind))
-    value = value.get("url") if isinstance(value, dict) else value
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"a {kind} item must hold a URL, found {type(value).__name__}")
-    return value
-
-
-def text_in(messages: list[ChatMessage]) -> str:
-    """The text of the user's messages, joined by line breaks."""
-    parts: list[str] = []
-    for message in messages:
-        if message.role != "user":
-            continue
-        if isinstance(message.content, str):
-            parts.append(message.content)
-        else:
-            parts += [
-                t for i in message.content if i.get("type") == "text" and isinstance(t := i.get("text"), str)
-            ]
-    return "\n".join(parts).strip()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from serve_app.schema.closed import Closed
-from serve_app.schema.numbers import Number, Whole
+from serve_app.schema.numbers import NO_SWITCH, Number, Whole
 
 MAX_FRAMES = 4096
 MAX_TIMES = 1024  # a job travels to the decoding process as one line of 64 KiB
@@ -93,7 +93,7 @@ class TimesSampling(Closed):
     """The frames shown at these times, each frame once; a time outside the range is an error."""
 
     strategy: Literal["times"] = "times"
-    times_s: tuple[Annotated[Number, Field(ge=0)], ...] = Field(
+    times_s: tuple[Annotated[float, Field(ge=0), NO_SWITCH], ...] = Field(
         min_length=1, max_length=MAX_TIMES, description="Seconds on the container's timeline, in any order."
     )
 

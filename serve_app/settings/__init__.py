@@ -122,6 +122,8 @@ class Settings(Closed):
             "engine": self.captioner.engine.model_dump(mode="json"),
             "task": self.captioner.task,
         }
+        if self.decoder.fallback != "none":
+            said["fallback"] = self.decoder.fallback
         if self.profile is not None:
             said["profile"] = self.profile.model_dump(mode="json")
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]

@@ -116,7 +116,15 @@ class SourceSettings(Closed):
         description="What of object stores may be read by s3, gs and az URLs, with the credentials that this "
         "process has. None: nothing may. Text: separated by commas.",
     )
-    max_mib: Number = Field(default=2048, gt=0, le=1_048_576, description="Largest video in MiB.")
+    max_mib: Number = Field(
+        default=2048,
+        gt=0,
+        le=1_048_576,
+        description="Largest video in MiB, or all images of a list together.",
+    )
+    max_image_mib: Number = Field(
+        default=64, gt=0, le=1024, description="Largest image of a list in MiB; `max_mib` holds as well."
+    )
     parts_from_mib: Number = Field(
         default=32,
         ge=0,

@@ -25,12 +25,14 @@ class Rest(Protocol):
 class Fetched:
     """``path`` is readable only while the fetch is open; ``facts`` stay true.
 
-    With ``rest`` the file has its full size, and zeros wherever ``rest`` was not asked to supply bytes.
+    With ``rest`` the file has its full size, and zeros wherever ``rest`` was not asked to supply bytes. With
+    ``images`` it is the :mod:`serve_app.album` of a list of so many.
     """
 
     path: Path
     known: SourceFacts
     rest: Rest | None = None
+    images: int = 0
 
     @property
     def facts(self) -> SourceFacts:

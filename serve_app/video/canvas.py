@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from serve_app.video.choice import Choice
     from serve_app.video.container import VideoContainer, VideoFrame
     from serve_app.video.index import VideoIndex
     from serve_app.video.job import Shot
@@ -51,6 +52,14 @@ class Canvas:
         self._shot, self._allocate, self._painter = shot, allocate, Painter()
         self._turn = turn
         self._stored = (0, 0)
+
+    @classmethod
+    def of(cls, index: VideoIndex, choice: Choice, allocate: Allocate, turn: Turn) -> Self:
+        """Room for the frames that are chosen by this index."""
+        chosen, said = choice.chosen(index)
+        canvas = cls(index, chosen, choice.shot, allocate, turn)
+        canvas.warnings += said
+        return canvas
 
     @property
     def complete(self) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from serve_app.schema import FpsSampling, SceneSampling
-from serve_app.video.canvas import Canvas
 from serve_app.video.geometry import FixedSize
 from serve_app.video.job import Shot
-from serve_app.video.picture import Turn
 from serve_app.video.profiles import model_frames
 from serve_app.video.sampling import choose, each_once, thinned
 from serve_app.video.scenes import SMALL, changes, pick
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from serve_app.video.canvas import Allocate
     from serve_app.video.frames import Frames
     from serve_app.video.index import VideoIndex
 
@@ -29,11 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A shot, who chooses its frames if not its sampling, and what is known of the pictures' turn."""
+    """A shot, and who chooses its frames if not its sampling."""
 
     shot: Shot
     pick: Pick | None = None
-    turn: Turn = field(default_factory=Turn)
 
     @property
     def look(self) -> Choice | None:
@@ -43,7 +39,7 @@ class Choice:
             return None
         every = FpsSampling(fps=shot.sampling.looks_per_s, max_frames=shot.sampling.max_looks)
         small = Shot(every, shot.start_s, shot.end_s, FixedSize(*SMALL), on_damage=shot.on_damage)
-        return Choice(small, turn=self.turn)
+        return Choice(small)
 
     def after(self, looks: Frames) -> Choice:
         """The choice, now that the small frames were seen."""
@@ -74,9 +70,6 @@ class Choice:
         allowed = f"{shot.max_frames} are allowed (max_sampled_frames)"
         return kept, [f"{len(kept)} of {len(sampled)} sampled frames: {allowed}"]
 
-    def canvas(self, index: VideoIndex, allocate: Allocate) -> Canvas:
-        """Room for the frames that are chosen by this index."""
-        chosen, said = self.chosen(index)
-        canvas = Canvas(index, chosen, self.shot, allocate, self.turn)
-        canvas.warnings += said
-        return canvas
+    def needed(self, index: VideoIndex) -> NDArray[np.int64]:
+        """Which frames of this index are looked at, if only in small; no other is chosen in the end."""
+        return (self.look or self).chosen(index)[0]

@@ -27,16 +27,15 @@ from serve_app.video.canvas import WHOLE_IN_ITSELF, Canvas
 from serve_app.video.choice import Choice
 from serve_app.video.container import VideoContainer
 from serve_app.video.coverage import coverage
-from serve_app.video.frames import Frames
+from serve_app.video.frames import Frames, fresh
 from serve_app.video.job import Decoded, DecodeJob, Shot, open_video
 from serve_app.video.limits import DEFAULT_LIMITS, check_duration
 from serve_app.video.partial import PartialFile
+from serve_app.video.picture import Turn
 from serve_app.video.plan import Plan, plan, through
 from serve_app.video.salvage import damage_seen, leave_out, unreached, warn, whole
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from serve_app.video.canvas import Allocate
     from serve_app.video.index import VideoIndex
     from serve_app.video.partial import Fetch
@@ -46,13 +45,9 @@ def decode_file(job: DecodeJob) -> Decoded:
     """Decode in this process, without the sandbox; errors as :func:`decode`, and ``OSError``."""
     fd = open_video(job.path)
     try:
-        return decode(fd, job.shot, _fresh)
+        return decode(fd, job.shot, fresh)
     finally:
         os.close(fd)
-
-
-def _fresh(size: int) -> NDArray[np.uint8]:
-    return np.empty(size, np.uint8)
 
 
 def decode(
@@ -75,26 +70,26 @@ def decode(
     with kept, VideoContainer(fd, limits, partial) as video:
         index = video.read_index()
         check_duration(index.duration_seconds, limits)
-        _, decoded = take(video, index, Choice(shot), allocate)
+        _, decoded = take(video, index, Choice(shot), allocate, Turn())
     return replace(decoded, cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)
 
 
 def take(
-    video: VideoContainer, index: VideoIndex, choice: Choice, allocate: Allocate
+    video: VideoContainer, index: VideoIndex, choice: Choice, allocate: Allocate, turn: Turn
 ) -> tuple[VideoIndex, Decoded]:
     """The index that was believed in the end, and the chosen frames of an open video; costs as zero.
 
-    May be called again and again; errors as :func:`decode`.
+    May be called again and again, with the same ``turn``; errors as :func:`decode`.
     """
     shot = choice.shot
     video.refused.clear()
     cut, said = _shortened(video, index, shot)
     warnings = [*index.warnings, *said]
     if choice.look is not None:
-        seen, small = _painted(video, index, choice.look, _fresh)
+        seen, small = _painted(video, index, choice.look, fresh, turn)
         choice = choice.after(Frames(small.pixels, seen.pts_seconds[small.chosen][~small.lost]))
         video.refused.clear()  # what the looks met, the frames meet again
-    index, canvas = _painted(video, index, choice, allocate)
+    index, canvas = _painted(video, index, choice, allocate, turn)
     if video.refused:
         warnings.append(f"{len(video.refused)} packets could not be decoded")
     if canvas.mirrored:
@@ -130,11 +125,11 @@ def _asked(index: VideoIndex, shot: Shot, *, cut: bool) -> tuple[float, float]:
 
 
 def _painted(
-    video: VideoContainer, index: VideoIndex, choice: Choice, allocate: Allocate
+    video: VideoContainer, index: VideoIndex, choice: Choice, allocate: Allocate, turn: Turn
 ) -> tuple[VideoIndex, Canvas]:
     """The index that was believed in the end, and every chosen frame."""
     partial = choice.shot.on_damage == "partial"
-    canvas = choice.canvas(index, allocate)
+    canvas = Canvas.of(index, choice, allocate, turn)
     # Damage can make a frame look as if no other one referred to it.
     steps = plan(index, canvas.chosen, skip=video.may_skip and not partial)
     if _run(video, steps, canvas):
@@ -144,7 +139,7 @@ def _painted(
         if unreached(canvas, damage):
             return index, warn(canvas, damage)
     video.refused.clear()
-    canvas = choice.canvas(index, allocate)
+    canvas = Canvas.of(index, choice, allocate, turn)
     steps = through(index, canvas.chosen)
     _run(video, steps, canvas)
     damage = damage_seen(video, canvas, steps)
@@ -152,7 +147,7 @@ def _painted(
         return index, leave_out(canvas, damage)
     if not canvas.complete and not damage.told and canvas.seen:
         index = index.only(np.array(sorted(canvas.seen), np.int64))
-        canvas = choice.canvas(index, allocate)
+        canvas = Canvas.of(index, choice, allocate, turn)
         _run(video, through(index, canvas.chosen), canvas)
     return index, warn(whole(canvas, damage), damage)
 

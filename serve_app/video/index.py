@@ -134,6 +134,18 @@ def build(packets: Packets, time_base: Fraction, header: Header) -> VideoIndex:
     return replace(index, covers_header=covers, promised_end_seconds=until, warnings=complaints)
 
 
+def listed(pts_seconds: NDArray[np.float64], end_seconds: float | None = None) -> VideoIndex:
+    """The index of images that are frames, each a keyframe, at rising times, shape (N,), N at least 1.
+
+    Without ``end_seconds`` the last one lasts as long as the others mostly do.
+    """
+    count = len(pts_seconds)
+    order, none = np.arange(count, dtype=np.int64), np.zeros(count, np.int64)
+    packets = Packets(order, order, none, none, none == 0, none > 0, none > 0)
+    end = float(pts_seconds[-1]) + _usual_gap(pts_seconds, Header()) if end_seconds is None else end_seconds
+    return VideoIndex(packets, pts_seconds, order, end, promised_end_seconds=end)
+
+
 def _showable(packets: Packets) -> NDArray[np.bool_]:
     # Packets before the first keyframe lack what they refer to: a recording joined in the middle.
     first = int(np.argmax(packets.keyframe)) if packets.keyframe.any() else 0

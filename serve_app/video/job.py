@@ -111,12 +111,13 @@ class DecodeJob:
     """One local file and what to take from it.
 
     With ``supply`` the file has its full size and only parts of its bytes; the others are put there as they
-    are asked for.
+    are asked for. With ``images`` it is the :mod:`serve_app.album` of a list of so many.
     """
 
     path: Path
     shot: Shot = field(default_factory=Shot)
     supply: Supply | None = None
+    images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,7 @@ class Failed(Closed):
     stage: Stage
     error_class: str = Field(max_length=100)
     message: str = Field(max_length=MAX_SAID)
+    bug: str = Field(default="", max_length=MAX_SAID, description="What is for the log alone.")
 
 
 class Want(Closed):
@@ -180,7 +182,7 @@ class Want(Closed):
 
 
 class Contained(Closed):
-    """A child's first line: what stands between it and the machine, and what the platform refused."""
+    """What stands between a child and the machine, and what the platform refused."""
 
     in_force: tuple[Guard, ...] = Field(description="Guards that stand.")
     missing: dict[Guard, str] = Field(description="Guards that the platform refused, with its words.")
@@ -188,6 +190,13 @@ class Contained(Closed):
     def lacks(self, required: frozenset[Guard]) -> str:
         """What is missing of ``required``, and why; empty if nothing is."""
         return ", ".join(f"{guard} ({why})" for guard, why in self.missing.items() if guard in required)
+
+
+class Greeting(Closed):
+    """A child's first line; ``unfit`` says why it cannot do what the settings ask for."""
+
+    contained: Contained
+    unfit: str = Field(default="", max_length=MAX_SAID)
 
 
 SHOT: TypeAdapter[Shot] = TypeAdapter(Shot)

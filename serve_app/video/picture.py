@@ -72,5 +72,10 @@ class Painter:
         plane = scaled.planes[0]
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         picture = lines[: size[1], : size[0] * 3].reshape(size[1], size[0], 3)
-        picture = picture.swapaxes(0, 1) if turn.transpose else picture
-        onto[:] = picture[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]
+        onto[:] = upright(picture, turn)
+
+
+def upright(picture: NDArray[np.uint8], turn: Orientation) -> NDArray[np.uint8]:
+    """A view of a stored picture (H, W, 3) as it is shown."""
+    picture = picture.swapaxes(0, 1) if turn.transpose else picture
+    return picture[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1]

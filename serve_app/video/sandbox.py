@@ -26,7 +26,7 @@ from serve_app.video.slot import Slot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from serve_app.settings.video import Guard
+    from serve_app.settings.video import Guard, Second
     from serve_app.video.job import Contained, Decoded, DecodeJob
 
 MIB = 1024 * 1024
@@ -35,7 +35,8 @@ MIB = 1024 * 1024
 class Sandbox:
     """``children`` decoding processes; each job has ``timeout_s`` seconds and ``max_frames_bytes``.
 
-    ``limits`` is what else a video may ask for, ``required`` what must stand around a child.
+    ``limits`` is what else a video may ask for, ``required`` what must stand around a child,
+    ``fallback`` what decodes where PyAV cannot.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Sandbox:
         max_frames_bytes: int,
         limits: LimitSettings = DEFAULT_LIMITS,
         required: frozenset[Guard] = frozenset(),
+        *,
+        fallback: Second = "none",
     ) -> None:
-        self._slots = [Slot(max_frames_bytes, limits, required) for _ in range(children)]
+        self._slots = [Slot(max_frames_bytes, limits, required, fallback) for _ in range(children)]
         self._timeout_s = timeout_s
         self._free: asyncio.Queue[Slot] = asyncio.Queue()
         self._repairs: set[asyncio.Task[None]] = set()
@@ -54,7 +57,8 @@ class Sandbox:
     async def start(self) -> None:
         """Start all children and wait until they are ready.
 
-        ``DecoderDiedError`` if one cannot start, ``SettingsError`` if one lacks a guard that is required.
+        ``DecoderDiedError`` if one cannot start, ``SettingsError`` if one lacks a guard that is required, or
+        the fallback.
         """
         await asyncio.gather(*(slot.start() for slot in self._slots))
         for slot in self._slots:
@@ -69,6 +73,7 @@ class Sandbox:
             max_frames_bytes=int(settings.max_frames_mib * MIB),
             limits=settings.limits,
             required=settings.required_guards,
+            fallback=settings.fallback,
         )
 
     @property
@@ -84,14 +89,15 @@ class Sandbox:
     async def decode(self, job: DecodeJob) -> AsyncIterator[Decoded]:
         """The frames of ``job``, readable until the block is left; their memory is reused then.
 
-        Raises what :func:`serve_app.video.decoder.decode` raises, ``DecoderDiedError``,
-        ``DecodeTimeoutError``, what ``job.supply`` raises, and ``OSError`` if the file cannot be opened.
+        Raises what :func:`serve_app.video.decoder.decode` raises, for a list of images what
+        :func:`serve_app.video.series.decode_series` does, ``DecoderDiedError``, ``DecodeTimeoutError``, what
+        ``job.supply`` raises, and ``OSError`` if the file cannot be opened.
         """
         video = open_video(job.path)
         try:
             slot = await self._free.get()
             try:
-                yield await slot.ask(video, job.shot, self._timeout_s, job.supply)
+                yield await slot.ask(video, job, self._timeout_s)
             finally:
                 self._release(slot)
         finally:

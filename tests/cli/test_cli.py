@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.schema import CaptionRecord
+from tests.albums import data_url, packed, shade
 from tests.cli.commands import USAGE, Run
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,16 @@ def test_caption_takes_a_data_uri(capstream: Run, clip: Path) -> None:
     assert "video of 4.0 s" in ran.out
 
 
+def test_caption_takes_images_as_one_video(capstream: Run, tmp_path: Path) -> None:
+    """Files and other URLs, in their order, so many a second."""
+    for place in range(3):
+        (tmp_path / f"{place}.png").write_bytes(packed(shade(place * 90)))
+    ran = capstream("caption", "0.png", "1.png", "2.png", data_url(packed(shade(9))), "--fps", 2, "--json")
+    made = CaptionRecord.model_validate_json(ran.out)
+    assert (made.source.url, made.source.images) == ((tmp_path / "0.png").as_uri(), 4)
+    assert (made.frames.pts_seconds, made.video.duration_s) == ([0, 0.5, 1, 1.5], 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
@@ -52,7 +63,18 @@ def test_caption_takes_a_data_uri(capstream: Run, clip: Path) -> None:
         (["notes.mp4"], 1, "capstream: not a video in a known container"),
         (["."], 1, "not a regular file"),
         (["notes.mp4", "--prompt", ""], USAGE, "Error: prompt: '' is refused; allowed: text, 1 or longer"),
-        ([], USAGE, "Error: Missing argument 'FILE|URL'."),
+        (
+            ["notes.mp4", "notes.mp4"],
+            USAGE,
+            "several images are one video if --fps says how many of them are",
+        ),
+        (["notes.mp4", "--fps", "1"], 1, "capstream: image 1 of 1: not a JPEG, PNG, WebP, BMP or GIF"),
+        (
+            ["notes.mp4", "--fps", "0"],
+            USAGE,
+            "'0' is refused; allowed: number, at least 1e-06, at most 1,000",
+        ),
+        ([], USAGE, "Error: Missing argument 'FILE|URL…'."),
     ],
 )
 def test_caption_refuses_in_one_sentence(

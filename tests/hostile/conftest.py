@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +15,25 @@ from tests.unit.sources.servers import trap
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> Seeds:
     """Good clips, made as they are asked for."""
     return Seeds(tmp_path_factory.mktemp("seeds"))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The only folder that URLs may read, with traps of its own."""
+    folder = tmp_path_factory.mktemp("roots")
+    (folder / "outwards").symlink_to("/etc/passwd")
+    (folder / "empty").touch()
+    os.mkfifo(folder / "pipe")
+    with (folder / "terabyte").open("wb") as file:
+        file.truncate(1 << 40)
+    return folder
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

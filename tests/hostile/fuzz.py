@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
+from PIL import Image
 
 from serve_app.schema import (
     FpsSampling,
@@ -31,9 +33,11 @@ from serve_app.schema import (
 )
 from serve_app.video.geometry import FixedSize
 from serve_app.video.job import Shot
+from tests.albums import album_of, packed
 from tests.hostile.mutation import mutated
 from tests.hostile.outcome import DECODED, Outcome, job_of, outcome_of, sandbox
 from tests.hostile.seeds import SEEDS, Seeds
+from tests.hostile.stills import KINDS
 from tests.hostile.walls import nothing_lacks
 
 if TYPE_CHECKING:
@@ -60,6 +64,7 @@ SHOTS = (
     Shot(NumFramesSampling(num_frames=5), end_s=0.9, on_damage="partial"),
 )
 WORKERS = 2
+STILL_EVERY = 8  # cases of which one is a list of images
 GOOD_EVERY = 500  # cases between two looks at whether the children still decode what is good
 
 
@@ -83,16 +88,20 @@ class Fuzzer:
 
     box: Sandbox
     clips: tuple[bytes, ...]
+    stills: tuple[bytes, ...]
     seed: int
     keep: Path
     tally: Tally
 
     async def case(self, number: int, folder: Path) -> None:
-        """One spoilt clip."""
+        """One spoilt clip, or a list with a spoilt image in it."""
         rng = random.Random(f"{self.seed}/{number}")
-        data, shot = mutated(rng, self.clips), rng.choice(SHOTS)
-        job = job_of(data, folder, shot)
-        if rng.random() < 0.3:
+        image = number % STILL_EVERY == 0
+        data, shot = mutated(rng, self.stills if image else self.clips), rng.choice(SHOTS)
+        if image:
+            data = album_of([self.stills[0], data or b" ", self.stills[0]])
+        job = replace(job_of(data, folder, shot), images=3 if image else 0)
+        if not image and rng.random() < 0.3:
             job = replace(job, supply=nothing_lacks)
         began = time.monotonic()
         try:
@@ -149,7 +158,9 @@ def main(seconds: float, seed: int, first: int, keep: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         seeds = Seeds(Path(folder))
         clips = tuple(seeds[name] for name in SEEDS)
-    fuzzer = Fuzzer(sandbox(WORKERS), clips, seed, keep, Tally())
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8))
+    stills = tuple(packed(noise, kind) for kind in KINDS)
+    fuzzer = Fuzzer(sandbox(WORKERS), clips, stills, seed, keep, Tally())
     began = time.monotonic()
     asyncio.run(run(fuzzer, seconds, first))
     tally, took = fuzzer.tally, time.monotonic() - began

@@ -6,7 +6,6 @@ A fetch has three seconds, half a second between two pieces, a MiB and two redir
 from __future__ import annotations
 
 import asyncio
-import os
 import tracemalloc
 from copy import deepcopy
 from dataclasses import replace
@@ -76,18 +75,6 @@ def settled(outcome: Outcome, walls: Walls, ends: tuple[str, ...], url: str) -> 
     assert len(outcome.message) <= MAX_MESSAGE + SHOWN_CHARS
     assert outcome.message.isprintable()
     assert not walls.trap.touched
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The only folder that URLs may read, with traps of its own."""
-    folder = tmp_path_factory.mktemp("roots")
-    (folder / "outwards").symlink_to("/etc/passwd")
-    (folder / "empty").touch()
-    os.mkfifo(folder / "pipe")
-    with (folder / "terabyte").open("wb") as file:
-        file.truncate(1 << 40)
-    return folder
 
 
 @pytest.mark.parametrize("page", [*pages.CASES, *ranges.CASES], ids=lambda page: page.name)

@@ -34,7 +34,7 @@ failed: Counter[str] = Counter()
 
 async def call(request: CaptionRequest) -> Outcome:
     await asyncio.sleep(random.uniform(0.02, LONGEST_S))
-    url = request.source_url
+    url = str(request.source)
     if "kill" in url:
         os.kill(os.getpid(), signal.SIGKILL)
     if "fail" in url and failed[url] == 0:

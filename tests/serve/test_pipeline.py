@@ -11,22 +11,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from serve_app.schema import CaptionRecord
+from tests.albums import data_url, packed, shade
 from tests.brokers import Kafka
 from tests.clips import write_audio, write_clip
 from tests.serve.applications import Application, counted, deployed
 
 
 def test_each_form_of_request_is_captioned(application: Application) -> None:
-    """A bare URL, a JSON object and a chat message list end as captions with all facts, in one group."""
+    """A bare URL, an object, messages, and images in either end as captions with all facts, in one group."""
     clip = write_clip(application.folder / "clip.mp4", seconds=2, fps=10, width=320, height=240)
     url = clip.as_uri()
+    images = [data_url(packed(shade(level))) for level in (0, 90, 180)]
     chat = [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": url}}]}]
     application.submit(
-        url, {"id": "mine", "url": url, "sampling": {"num_frames": 3}, "metadata": {"a": 1}}, chat
+        url,
+        {"id": "mine", "url": url, "sampling": {"num_frames": 3}, "metadata": {"a": 1}},
+        chat,
+        {"id": "images", "frames": {"urls": images, "times_s": [0, 1, 5]}},
+        [{"role": "user", "content": [{"type": "video", "video": images, "fps": 4}]}],
     )
-    records = list(application.results(3))
+    records = list(application.results(5))
     made = {m.id: m for r in records if (m := CaptionRecord.model_validate_json(r.value or b""))}
-    assert len(made) == 3
+    assert len(made) == 5
+    assert made["images"].frames.pts_seconds == [0, 1, 5]
+    assert (made["images"].source.images, made["images"].video.codec) == (3, "png")
     mine = made["mine"]
     assert (len(mine.frames.pts_seconds), mine.metadata, mine.attempts) == (3, {"a": 1}, 1)
     assert (mine.video.width, mine.video.height, mine.video.frame_count) == (320, 240, 20)

@@ -9,13 +9,14 @@ import pytest
 from aiohttp import web
 
 from serve_app.config import settings_from
-from serve_app.errors import SourceUnavailableError
+from serve_app.errors import NoFramesError, SourceUnavailableError, VideoRefusedError
 from serve_app.preparation import Preparation, Prepared
 from serve_app.schema import CaptionRequest, NumFramesSampling
 from serve_app.video.clips import FAST, Coding, encode
 from serve_app.video.decoder import decode_file
 from serve_app.video.geometry import FixedSize
 from serve_app.video.job import DecodeJob, Shot
+from tests.albums import packed, shade
 from tests.unit.sources.files import Served
 from tests.unit.sources.servers import serving
 
@@ -53,6 +54,41 @@ async def test_a_large_file_is_read_in_parts(clip: Path) -> None:
     height, width = frames.shape[1:3]
     shot = Shot(NumFramesSampling(num_frames=3), size=FixedSize(width, height))
     assert np.array_equal(frames, decode_file(DecodeJob(clip, shot)).frames.data)
+
+
+async def test_a_list_of_images_is_a_video() -> None:
+    """Only the chosen images are fetched and decoded; the facts are those of the list."""
+    settings, asked = settings_from({"sources": LOCAL}, {}), []
+
+    async def pictures(wanted: web.Request) -> web.StreamResponse:
+        asked.append(wanted.path)
+        return web.Response(body=packed(shade(int(wanted.path[1:]))))
+
+    preparation = Preparation(settings)
+    await preparation.start()
+    async with serving(pictures) as base:
+        urls = [f"{base}/{place}?sig=hush" for place in range(10)]
+        frames = {"urls": urls, "fps": 5}
+        listed = CaptionRequest.model_validate({"frames": frames, "sampling": {"num_frames": 3}})
+        async with preparation.open(listed) as prepared:
+            assert isinstance(prepared, Prepared)
+            shades, facts = prepared.frames[:, 0, 0, 0].tolist(), prepared.facts
+        late = CaptionRequest.model_validate({"frames": frames, "start_s": 2})
+        with pytest.raises(NoFramesError):
+            async with preparation.open(late):
+                pass
+        odd = {"frames": {"urls": urls[:2], "times_s": [0, 10**9]}}
+        with pytest.raises(VideoRefusedError, match=r"86400 s are allowed"):
+            async with preparation.open(CaptionRequest.model_validate(odd)):
+                pass
+    await preparation.close()
+    assert sorted(asked) == ["/0", "/4", "/9"]
+    assert shades == [0, 4, 9]
+    assert facts.frames.pts_seconds == [0, 0.8, 1.8]
+    assert (facts.source.url, facts.source.images) == (f"{base}/0?sig=***", 10)
+    assert (facts.video.codec, facts.video.frame_count, facts.video.fps) == ("png", 10, 5)
+    assert facts.video.decoder == "pillow"
+    assert facts.coverage.complete
 
 
 async def test_a_file_that_changes_while_it_is_decoded_is_another_attempt(clip: Path) -> None:

@@ -99,6 +99,26 @@ def test_without_a_hash_the_same_url_and_strong_tag_are_the_same_bytes(tmp_path:
     assert key_of(settings, url, source(sha256=None)) is None
 
 
+def test_a_list_of_images_is_its_bytes_and_all_its_times(tmp_path: Path) -> None:
+    """The same images under other names are one; at other times they are another, as is a file."""
+    settings = settings_of(tmp_path, captions_s=60)
+
+    def key(urls: list[str], **times: object) -> str | None:
+        asked = CaptionRequest.model_validate({"frames": {"urls": urls, **times}})
+        return key_of(settings, asked, source(images=len(urls)))
+
+    first = key(["http://h/a", "http://h/b"], fps=2)
+    assert first is not None
+    assert key(["http://h/c", "http://h/d"], fps=2) == first
+    others = [
+        key(["http://h/a", "http://h/b"], fps=1),
+        key(["http://h/a", "http://h/b", "http://h/c"], fps=2),
+        key(["http://h/a", "http://h/b"], times_s=[0, 0.5]),
+        key_of(settings, request("http://h/a"), source()),
+    ]
+    assert len({first, *others}) == len(others) + 1
+
+
 async def test_a_caption_is_kept_for_its_time(tmp_path: Path) -> None:
     """Using it does not prolong it, and what cannot be read is as if it were not there."""
     clip = write_clip(tmp_path / "one.mp4", seconds=1, fps=10, width=64, height=48)

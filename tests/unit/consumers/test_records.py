@@ -48,7 +48,7 @@ CHAT = [
 )
 def test_every_form_names_the_same_video(value: bytes) -> None:
     """A bare URL, a JSON object and a chat message list ask for the same thing."""
-    assert parse(value).source_url == "https://host/v.mp4"
+    assert parse(value).source == "https://host/v.mp4"
 
 
 def test_chat_text_is_the_prompt() -> None:
@@ -98,7 +98,7 @@ NOISE = random.Random(1).randbytes(1024 * 1024)
         (b'[{"role": "user", "content": 3}]', "messages[0].content: '3' is refused; allowed: text or list"),
         (b'{"schema": "capstream.request/v2", "url": "x:y"}', "'capstream.request/v2' is not known"),
         (b'{"schema": 1, "url": "x:y"}', "is not known"),
-        (b"{}", "exactly one of url and messages"),
+        (b"{}", "exactly one of url, frames and messages"),
         (b'{"url": "x:y", "colour": "red"}', "colour"),
         (b'{"url": ""}', "url"),
         (b'{"url": "x:y", "id": "a\\nb"}', "id: it holds a control character or a line break"),

@@ -16,7 +16,6 @@ from urllib.request import Request, urlopen
 
 import boto3  # type: ignore[import-untyped]  # there are no types for it
 import psutil
-import pytest
 from moto.server import ThreadedMotoServer
 
 BUCKETS = ("videos", "shared")
@@ -81,7 +80,7 @@ def gs() -> Iterator[Store]:
         with urlopen(Request(base + path, body, {"content-type": "application/json"})) as answer:  # noqa: S310
             answer.read()
 
-    with _running("gs", "gcsfs", ["fake-gcs-server", *where, "-backend", "memory"], "server started"):
+    with _running(["fake-gcs-server", *where, "-backend", "memory"], "server started"):
         for bucket in BUCKETS:
             post("/storage/v1/b", json.dumps({"name": bucket}).encode())
         yield Store(
@@ -105,7 +104,7 @@ def az() -> Iterator[Store]:
         account = f"AccountName=devstoreaccount1;AccountKey={AZURE_KEY}"
         return f"DefaultEndpointsProtocol=http;{account};BlobEndpoint={base}/devstoreaccount1;"
 
-    with _running("az", "adlfs", ["azurite-blob", *where], "successfully listens"):
+    with _running(["azurite-blob", *where], "successfully listens"):
         package = importlib.import_module("azure.storage.blob")
         with package.BlobServiceClient.from_connection_string(said(base)) as client:
             for bucket in BUCKETS:
@@ -120,19 +119,23 @@ def az() -> Iterator[Store]:
             )
 
 
-STORES = {"s3": s3, "gs": gs, "az": az}
+# Google's and Azure's emulators are no Python packages: they take part where somebody has installed them.
+EMULATED = {"gs": (gs, "gcsfs", "fake-gcs-server"), "az": (az, "adlfs", "azurite-blob")}
+STORES = {"s3": s3} | {
+    name: store
+    for name, (store, package, program) in EMULATED.items()
+    if importlib.util.find_spec(package) and shutil.which(program)
+}
 
 
 @contextmanager
-def _running(extra: str, package: str, command: list[str], sign: str) -> Iterator[None]:
-    """A server that is up; the test is skipped where it or the store's package is not installed."""
-    if importlib.util.find_spec(package) is None:
-        pytest.skip(f"needs the extra {extra}, which is not installed")
-    program = shutil.which(command[0])
-    if program is None:
-        pytest.skip(f"needs {command[0]} on the PATH")
+def _running(command: list[str], sign: str) -> Iterator[None]:
+    """A server that is up."""
     with subprocess.Popen(
-        [program, *command[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [shutil.which(command[0]) or command[0], *command[1:]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as server:
         try:
             _wait_for(sign, server.stdout)

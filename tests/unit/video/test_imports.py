@@ -15,6 +15,7 @@ LOADED = "import sys, {module}; print(*[name for name in sys.modules if '.' not 
     [
         ("serve_app.video.child", {"ray", "confluent_kafka", "vllm", "torch"}),
         ("serve_app.video.sandbox", {"av", "ray", "confluent_kafka", "vllm", "torch"}),
+        ("serve_app.preparation", {"av", "PIL", "ray", "confluent_kafka", "vllm", "torch"}),
         ("serve_app.video.plan", {"av", "ray", "confluent_kafka"}),
         ("serve_app.video.sampling", {"av", "ray", "confluent_kafka"}),
     ],
