@@ -30,7 +30,7 @@ SPECIAL = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
-PAD, _, END, *_ = SPECIAL
+PAD, END = SPECIAL[0], SPECIAL[2]
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{% if message.content is string %}{{ message.content }}"
@@ -43,6 +43,11 @@ CHAT = (
 )
 SIZE = {"shortest_edge": 4 * 28 * 28, "longest_edge": 64 * 28 * 28}  # pixels of a frame
 CONTEXT = 4096
+# So many that even the shortest video has more places in time than rows or columns: the text goes on after
+# the largest position of all, and its distance to the beginning then tells the length and nothing else.
+POSITIONS_PER_SECOND = 16
+# With Qwen's 1,000,000 rows and columns would turn a head of 64 by less than it can tell.
+THETA = 50.0
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -80,6 +85,7 @@ def model(words: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditionalGeneration:
         text_config={
             "vocab_size": -(-len(words) // 64) * 64,
             "hidden_size": 256,
+            "initializer_range": 256**-0.5,
             "intermediate_size": 448,
             "num_hidden_layers": 2,
             "num_attention_heads": 4,
@@ -87,7 +93,7 @@ def model(words: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditionalGeneration:
             "max_position_embeddings": CONTEXT,
             "rope_parameters": {
                 "rope_type": "default",
-                "rope_theta": 10_000.0,
+                "rope_theta": THETA,
                 "mrope_section": [12, 10, 10],
             },
             "bos_token_id": number["<|endoftext|>"],
@@ -97,11 +103,12 @@ def model(words: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditionalGeneration:
         vision_config={
             "depth": 2,
             "hidden_size": 128,
+            "initializer_range": 128**-0.5,
             "intermediate_size": 256,
             "num_heads": 2,
             "out_hidden_size": 256,
             "fullatt_block_indexes": [0, 1],
-            "tokens_per_second": 4,
+            "tokens_per_second": POSITIONS_PER_SECOND,
         },
         image_token_id=number["<|image_pad|>"],
         video_token_id=number["<|video_pad|>"],

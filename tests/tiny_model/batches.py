@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from serve_app.tasks.table import TASKS
+from tests.tiny_model.architecture import POSITIONS_PER_SECOND
 from tests.tiny_model.clips import SIDES, Clip, draw, spread
 
 if TYPE_CHECKING:
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
 PATCH, MERGE, PAIR = 14, 2, 2
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], dtype=np.float32)
 DEVIATION = np.array([0.26862954, 0.26130258, 0.27577711], dtype=np.float32)
-POSITIONS_PER_SECOND = 4
-COUNTS = (4, 4, 6, 6, 8, 8, 12, 16)  # frames of a clip; the cheap ones more often
+COUNTS = (6, 6, 8, 8, 12, 16)  # frames of a clip; the cheap ones more often
 TRAINED_SIDES = (*SIDES[:3], *SIDES[:3], *SIDES)  # the same for sizes
 TOKENS_PER_STEP = 1200
-MOST_CLIPS, FEWEST_CLIPS = 32, 4
+MOST_CLIPS, FEWEST_CLIPS = 40, 4
 VARIED_TEXT = 0.3  # share of the steps whose prompt is words by chance
 VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 
@@ -48,14 +48,15 @@ class Stage:
 
     sides: tuple[int, ...]
     counts: tuple[int, ...]
+    plain: bool
     spoilt: bool
     asked: bool
     most_words: int
 
 
-FIRST = Stage(sides=(84,), counts=(8,), spoilt=False, asked=False, most_words=0)
-SMALL = Stage(sides=(84, 112), counts=(4, 6, 8), spoilt=True, asked=False, most_words=8)
-FULL = Stage(sides=TRAINED_SIDES, counts=COUNTS, spoilt=True, asked=True, most_words=32)
+FIRST = Stage(sides=(84,), counts=(6,), plain=True, spoilt=False, asked=False, most_words=0)
+SMALL = Stage(sides=(84, 112), counts=(6, 8), plain=False, spoilt=True, asked=False, most_words=8)
+FULL = Stage(sides=TRAINED_SIDES, counts=COUNTS, plain=False, spoilt=True, asked=True, most_words=96)
 
 
 class Batches:
@@ -75,6 +76,8 @@ class Batches:
         cells = count // PAIR * (width // 28) * (height // 28)
         number = int(np.clip(TOKENS_PER_STEP // cells, FEWEST_CLIPS, MOST_CLIPS))
         clips = tuple(draw(random, width, height, count) for _ in range(number))
+        if stage.plain:
+            clips = tuple(replace(clip, ground=(0, 0, 0), texture=0, noise=0) for clip in clips)
         chosen = [places(random, clip.total, count) for clip in clips]
         spoil = spoiler(random) if stage.spoilt else unspoilt
         patches = [patched(spoil(clip.pictures(at))) for clip, at in zip(clips, chosen, strict=True)]
@@ -101,7 +104,7 @@ class Batches:
             asked = TASKS["describe"].prompt if stage.asked else ""
             return self._ids(first), self._ids(f"{last}{asked}{end}")
         before = [
-            int(word) for word in random.choice(self._plain, random.integers(0, stage.most_words // 2 + 1))
+            int(word) for word in random.choice(self._plain, random.integers(0, stage.most_words // 4 + 1))
         ]
         after = [int(word) for word in random.choice(self._plain, random.integers(0, stage.most_words + 1))]
         system = [*self._ids("<|im_start|>system\n"), *before, *self._ids("<|im_end|>\n")] if before else []

@@ -34,7 +34,7 @@ PROMPT = (
 PROFILE = ModelProfile(
     name="tiny-model",
     models=("*tiny_model*",),
-    frames=FrameRule(fps=2.0, min_frames=4, max_frames=16, frame_factor=2, placing="ends"),
+    frames=FrameRule(fps=2.0, min_frames=8, max_frames=16, frame_factor=2, placing="ends"),
     size=PatchSize(factor=28, min_pixels=16 * 28 * 28, max_pixels=64 * 28 * 28, temporal_factor=2),
     tokens=PatchTokens(factor=28, temporal_factor=2),
 )

@@ -41,7 +41,7 @@ def shown() -> list[Shown]:
     """Fresh clips; how many frames are taken of one has nothing to do with its length."""
     random = np.random.default_rng(SEED)
     clips = fresh(SEED, CLIPS)
-    counts = [int(random.choice([n for n in (4, 6, 8, 12, 16) if n <= clip.total])) for clip in clips]
+    counts = [int(random.choice([n for n in (6, 8, 12, 16) if n <= clip.total])) for clip in clips]
     return [Shown(clip, Video.of(clip, spread(clip.total, n))) for clip, n in zip(clips, counts, strict=True)]
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.tiny_model.batches import positions_of
 from tests.tiny_model.batches import patched as ours
+from tests.tiny_model.batches import positions_of
 from tests.tiny_model.clips import fresh, spread
 from tests.tiny_model.served import WEIGHTS
 
