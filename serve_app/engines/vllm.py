@@ -155,8 +155,12 @@ def engine_args(settings: VllmSettings) -> AsyncEngineArgs:
             raise SettingsError(f"captioner.engine.engine_args.{name}: it has a setting of its own")
         if name not in known:
             raise SettingsError(f"captioner.engine.engine_args.{name}: {unknown(name, known)}")
-    # A video seldom comes twice, and its frames would have to be hashed to find out.
-    further: dict[str, Any] = {"enable_prefix_caching": False, "enable_log_requests": False}
+    further: dict[str, Any] = {
+        # A video seldom comes twice, and its frames would have to be hashed to find out.
+        "enable_prefix_caching": False,
+        # Where blanks are free in JSON, a model may write nothing else until its tokens are used up.
+        "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
+    }
     try:
         return AsyncEngineArgs(
             model=settings.model,
@@ -190,8 +194,7 @@ def sampling_of(prompt: Prompt) -> SamplingParams:
 def _constraint(output: Output) -> StructuredOutputsParams:
     match output:
         case JsonOutput():
-            # Where blanks are free, a model may write nothing else until its tokens are used up.
-            return StructuredOutputsParams(json=dict(output.json_schema), disable_any_whitespace=True)
+            return StructuredOutputsParams(json=dict(output.json_schema))
         case ChoiceOutput():
             return StructuredOutputsParams(choice=list(output.choices))
         case RegexOutput():
