@@ -29,6 +29,7 @@ from tests.brokers import KAFKA_LOG, Kafka, unique
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVE_UP_S = 120.0
+DEPLOYED_S = 420.0  # an engine with a model takes minutes on a busy machine
 QUICK = {"health_check_period_s": 0.5, "health_check_timeout_s": 10, "graceful_shutdown_wait_loop_s": 0.05}
 
 
@@ -158,7 +159,7 @@ def deploy(document: dict[str, Any]) -> None:
 
 @retry(
     retry=retry_if_result(lambda app: app.status in ("DEPLOYING", "NOT_STARTED")),
-    stop=stop_after_delay(GIVE_UP_S),
+    stop=stop_after_delay(DEPLOYED_S),
     wait=wait_fixed(0.2),
 )
 def wait_until_settled(name: str) -> Any:  # noqa: ANN401  a status of Serve's
