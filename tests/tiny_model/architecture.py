@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     PreTrainedTokenizerFast,
@@ -122,8 +123,6 @@ def model(words: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditionalGeneration:
 
 def save(trained: Qwen2_5_VLForConditionalGeneration, words: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write all that vLLM loads, the weights in half the bits they were trained in."""
-    import torch  # noqa: PLC0415 - the tokenizer alone needs none
-
     trained.to(torch.bfloat16).save_pretrained(folder)
     images, videos = Qwen2VLImageProcessor(size=SIZE), Qwen2VLVideoProcessor(size=SIZE)
     Qwen2_5_VLProcessor(images, words, videos, chat_template=CHAT).save_pretrained(folder)
