@@ -88,17 +88,13 @@ class Batches:
         patches = [patched(spoil(clip.pictures(at))) for clip, at in zip(clips, chosen, strict=True)]
         before, after = self._prompt(random, stage)
         captions = [self._ids(f"{clip.caption}<|im_end|>") for clip in clips]
-        tokens = [[*before, *[self._pad] * cells, *after, *caption] for caption in captions]
+        tokens = np.array([[*before, *[self._pad] * cells, *after, *caption] for caption in captions])
         shape = (count // PAIR, height // 28, width // 28)
         gaps = [PAIR * clip.total / (clip.fps * count) for clip in clips]
-        positions = [positions_of(len(tokens[0]), len(before), shape, gap) for gap in gaps]
+        positions = [positions_of(tokens.shape[1], len(before), shape, gap) for gap in gaps]
+        grid = (count // PAIR, height // PATCH, width // PATCH)
         return Batch(
-            clips=clips,
-            patches=np.concatenate(patches),
-            grid=(count // PAIR, height // PATCH, width // PATCH),
-            tokens=np.array(tokens),
-            positions=np.stack(positions, axis=1),
-            said=len(captions[0]),
+            clips, np.concatenate(patches), grid, tokens, np.stack(positions, axis=1), said=len(captions[0])
         )
 
     def _prompt(self, random: np.random.Generator, stage: Stage) -> tuple[list[int], list[int]]:
