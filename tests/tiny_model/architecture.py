@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     PreTrainedTokenizerFast,
@@ -48,6 +49,28 @@ CONTEXT = 4096
 POSITIONS_PER_SECOND = 16
 # With Qwen's 1,000,000 rows and columns would turn a head of 64 by less than it can tell.
 THETA = 50.0
+# Heads of 64: smaller ones are refused by vLLM's CPU backend. Weights begin at 1 / sqrt(width), far larger
+# than in a large model: with less, what is a product of differences, as motion is, is learned late.
+TEXT = {
+    "hidden_size": 256,
+    "initializer_range": 256**-0.5,
+    "intermediate_size": 448,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": CONTEXT,
+    "rope_parameters": {"rope_type": "default", "rope_theta": THETA, "mrope_section": [12, 10, 10]},
+}
+VISION = {
+    "depth": 2,
+    "hidden_size": 128,
+    "initializer_range": 128**-0.5,
+    "intermediate_size": 256,
+    "num_heads": 2,
+    "out_hidden_size": 256,
+    "fullatt_block_indexes": [0, 1],
+    "tokens_per_second": POSITIONS_PER_SECOND,
+}
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -79,37 +102,17 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def model(words: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditionalGeneration:
-    """The untrained model; 64 is the smallest attention head that vLLM's CPU backend takes."""
+    """The untrained model."""
     number = dict(zip(SPECIAL, words.convert_tokens_to_ids(list(SPECIAL)), strict=True))
+    text = TEXT | {
+        "vocab_size": -(-len(words) // 64) * 64,
+        "bos_token_id": number[PAD],
+        "eos_token_id": number[END],
+        "pad_token_id": number[PAD],
+    }
     config = Qwen2_5_VLConfig(
-        text_config={
-            "vocab_size": -(-len(words) // 64) * 64,
-            "hidden_size": 256,
-            "initializer_range": 256**-0.5,
-            "intermediate_size": 448,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": CONTEXT,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": THETA,
-                "mrope_section": [12, 10, 10],
-            },
-            "bos_token_id": number["<|endoftext|>"],
-            "eos_token_id": number["<|im_end|>"],
-            "pad_token_id": number["<|endoftext|>"],
-        },
-        vision_config={
-            "depth": 2,
-            "hidden_size": 128,
-            "initializer_range": 128**-0.5,
-            "intermediate_size": 256,
-            "num_heads": 2,
-            "out_hidden_size": 256,
-            "fullatt_block_indexes": [0, 1],
-            "tokens_per_second": POSITIONS_PER_SECOND,
-        },
+        text_config=text,
+        vision_config=VISION,
         image_token_id=number["<|image_pad|>"],
         video_token_id=number["<|video_pad|>"],
         vision_start_token_id=number["<|vision_start|>"],
@@ -122,8 +125,6 @@ def model(words: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditionalGeneration:
 
 def save(trained: Qwen2_5_VLForConditionalGeneration, words: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write all that vLLM loads, the weights in half the bits they were trained in."""
-    import torch  # noqa: PLC0415 - the tokenizer alone needs none
-
     trained.to(torch.bfloat16).save_pretrained(folder)
     images, videos = Qwen2VLImageProcessor(size=SIZE), Qwen2VLVideoProcessor(size=SIZE)
     Qwen2_5_VLProcessor(images, words, videos, chat_template=CHAT).save_pretrained(folder)

@@ -26,7 +26,6 @@ COUNTS = (6, 6, 8, 8, 12, 16)  # frames of a clip; the cheap ones more often
 TRAINED_SIDES = (*SIDES[:3], *SIDES[:3], *SIDES)  # the same for sizes
 TOKENS_PER_STEP = 1200
 MOST_CLIPS, FEWEST_CLIPS = 40, 4
-VARIED_TEXT = 0.3  # share of the steps whose prompt is words by chance
 VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
 
 
@@ -44,19 +43,25 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """How varied the clips and prompts of a part of the training are."""
+    """How varied the clips and prompts of a part of the training are.
+
+    ``asked`` prompts are the task's, others are none; ``varied`` is the share of the steps whose prompt is
+    words by chance instead, at most ``most_words``.
+    """
 
     sides: tuple[int, ...]
     counts: tuple[int, ...]
-    plain: bool
-    spoilt: bool
-    asked: bool
-    most_words: int
+    plain: bool = False
+    spoilt: bool = True
+    asked: bool = False
+    varied: float = 0.3
+    most_words: int = 0
 
 
-FIRST = Stage(sides=(84,), counts=(6,), plain=True, spoilt=False, asked=False, most_words=0)
-SMALL = Stage(sides=(84, 112), counts=(6, 8), plain=False, spoilt=True, asked=False, most_words=8)
-FULL = Stage(sides=TRAINED_SIDES, counts=COUNTS, plain=False, spoilt=True, asked=True, most_words=96)
+FIRST = Stage(sides=(84,), counts=(6,), plain=True, spoilt=False)
+SMALL = Stage(sides=(84, 112), counts=(6, 8), most_words=8)
+FULL = Stage(sides=TRAINED_SIDES, counts=COUNTS, asked=True, most_words=96)
+ASKED, OTHER = replace(FULL, varied=0.0), replace(FULL, varied=1.0)  # for measuring
 
 
 class Batches:
@@ -83,24 +88,20 @@ class Batches:
         patches = [patched(spoil(clip.pictures(at))) for clip, at in zip(clips, chosen, strict=True)]
         before, after = self._prompt(random, stage)
         captions = [self._ids(f"{clip.caption}<|im_end|>") for clip in clips]
-        tokens = [[*before, *[self._pad] * cells, *after, *caption] for caption in captions]
+        tokens = np.array([[*before, *[self._pad] * cells, *after, *caption] for caption in captions])
         shape = (count // PAIR, height // 28, width // 28)
         gaps = [PAIR * clip.total / (clip.fps * count) for clip in clips]
-        positions = [positions_of(len(tokens[0]), len(before), shape, gap) for gap in gaps]
+        positions = [positions_of(tokens.shape[1], len(before), shape, gap) for gap in gaps]
+        grid = (count // PAIR, height // PATCH, width // PATCH)
         return Batch(
-            clips=clips,
-            patches=np.concatenate(patches),
-            grid=(count // PAIR, height // PATCH, width // PATCH),
-            tokens=np.array(tokens),
-            positions=np.stack(positions, axis=1),
-            said=len(captions[0]),
+            clips, np.concatenate(patches), grid, tokens, np.stack(positions, axis=1), said=len(captions[0])
         )
 
     def _prompt(self, random: np.random.Generator, stage: Stage) -> tuple[list[int], list[int]]:
         """The tokens before and after the video; other text than the task's must not confuse the model."""
         first, last = "<|im_start|>user\n<|vision_start|>", "<|vision_end|>"
         end = "<|im_end|>\n<|im_start|>assistant\n"
-        if random.random() >= VARIED_TEXT:
+        if random.random() >= stage.varied:
             asked = DESCRIBE.prompt.text if stage.asked else ""
             return self._ids(first), self._ids(f"{last}{asked}{end}")
         before = [

@@ -1,8 +1,4 @@
-"""The tiny model in real vLLM, in this process: for tests and benchmarks.
-
-with loaded() as engine:
-    texts = said(engine, [Video.of(clip, spread(clip.total, 8))])
-"""
+"""The tiny model in real vLLM, in this process: for tests and benchmarks. README.md has an example."""
 
 from __future__ import annotations
 

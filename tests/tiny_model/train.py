@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from tests.tiny_model.architecture import model, save, tokenizer
-from tests.tiny_model.batches import FIRST, FULL, SMALL, Batches
+from tests.tiny_model.batches import ASKED, FIRST, FULL, OTHER, SMALL, Batches
 from tests.tiny_model.shortcuts import shorten
 
 if TYPE_CHECKING:
@@ -116,12 +116,20 @@ def said(learner: Qwen2_5_VLForConditionalGeneration, batch: Batch) -> tuple[tor
 
 
 def accuracy(learner: Qwen2_5_VLForConditionalGeneration, batches: Batches, step: int) -> str:
-    """The share of right words on clips that are not trained on, in full variety."""
+    """The shares of right words on clips that are not trained on, for the task's prompt and for others."""
     rounds = 24 if step % LONG_EVERY_STEPS == 0 else 4
+    return "  ".join(
+        f"{name}: {shares(learner, [batches.at(HELD_OUT + place, stage) for place in range(rounds)])}"
+        for name, stage in (("asked", ASKED), ("other prompts", OTHER))
+    )
+
+
+def shares(learner: Qwen2_5_VLForConditionalGeneration, measured: list[Batch]) -> str:
+    """How many of each word, and of the captions, are right."""
     with torch.no_grad():
-        hits = torch.cat([right(learner, batches.at(HELD_OUT + place, FULL)) for place in range(rounds)])
-    parts = "  ".join(f"{word} {hits[:, at].mean():.3f}" for word, at in PLACES.items())
-    return f"{parts}  whole {hits.min(dim=1).values.mean():.3f} of {len(hits)}"
+        hits = torch.cat([right(learner, batch) for batch in measured])
+    parts = " ".join(f"{word} {hits[:, at].mean():.3f}" for word, at in PLACES.items())
+    return f"{parts} whole {hits.min(dim=1).values.mean():.3f} of {len(hits)}"
 
 
 def right(learner: Qwen2_5_VLForConditionalGeneration, batch: Batch) -> torch.Tensor:

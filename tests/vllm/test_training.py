@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoProcessor
 
 from tests.tiny_model.batches import patched as ours
 from tests.tiny_model.batches import positions_of
@@ -22,8 +24,9 @@ START, GRID, TOKENS = 5, (4, 6, 5), 5 + 4 * 6 * 5 + 20
 @pytest.mark.parametrize("seconds_per_grid", [0.25, 0.5, 1.0, 1.037, 2.0])
 def test_positions_are_those_of_vllm(engine: LLM, seconds_per_grid: float) -> None:
     """Each token has the position that vLLM's own code gives it, at fractions of a second too."""
-    import torch  # noqa: PLC0415 - after vLLM, which binds its threads
-    from vllm.model_executor.models.qwen2_5_vl import Qwen2_5_VLForConditionalGeneration  # noqa: PLC0415
+    from vllm.model_executor.models.qwen2_5_vl import (  # noqa: PLC0415 - after the fixture has set its environment
+        Qwen2_5_VLForConditionalGeneration,
+    )
 
     bare = Qwen2_5_VLForConditionalGeneration.__new__(Qwen2_5_VLForConditionalGeneration)
     torch.nn.Module.__init__(bare)
@@ -40,9 +43,6 @@ def test_positions_are_those_of_vllm(engine: LLM, seconds_per_grid: float) -> No
 
 def test_patches_are_those_of_the_processor(engine: LLM) -> None:
     """Pictures become the rows of numbers that Qwen's video processor makes of them."""
-    import torch  # noqa: PLC0415 - see above
-    from transformers import AutoProcessor  # noqa: PLC0415
-
     assert engine.llm_engine.model_config.model == str(WEIGHTS)
     clip = fresh(seed=7, count=1)[0]
     pictures = clip.pictures(spread(clip.total, 6))
