@@ -96,8 +96,9 @@ class OpenAiSettings(Closed):
     )
     parts: Literal["images", "video"] = Field(
         default="images",
-        description="images: a JPEG for each frame; video: one part with all of them as JPEG, which vLLM "
-        "takes as a video (`video/jpeg`).",
+        description="images: a JPEG for each frame, without times; video: one part with all of them and "
+        "their times, which vLLM takes (`video/jpeg`) if it runs with `--trust-request-mm-kwargs`, and with "
+        "`--mm-processor-kwargs '{\"do_resize\": false}'` does not scale again.",
     )
     jpeg_quality: Whole = Field(default=90, ge=1, le=95, description="Of the frames that are sent.")
     extra_body: dict[str, JsonValue] = Field(

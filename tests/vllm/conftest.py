@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.tiny_model.served import ENVIRONMENT, loaded
+from tests.tiny_model.served import ENVIRONMENT
+from tests.vllm.engines import Running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from vllm import LLM
 
 collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
 # Ray's workers have it from here.
@@ -21,7 +20,8 @@ os.environ.update({name: value for name, value in ENVIRONMENT.items() if name no
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[LLM]:
-    """The tiny model in vLLM, in this process."""
-    with loaded() as made:
-        yield made
+def running() -> Iterator[Running]:
+    """Capstream's engine with the tiny model: loading takes half a minute, so one is enough."""
+    one = Running()
+    yield one
+    one.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from serve_app.engines.protocol import Prompt
+from serve_app.engines.protocol import Generation, Prompt
 from serve_app.schema import GenerationParams, Output
 from serve_app.settings import VllmSettings
 from serve_app.tasks.describe import DESCRIBE
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from serve_app.engines.protocol import Outcome
     from serve_app.engines.vllm import VllmEngine
+    from tests.tiny_model.served import Video
 
 NAME = "capstream/tiny_model"  # by which its profile is found
 
@@ -45,6 +46,13 @@ def prompt(
     return Prompt(pictures, times, duration_s, "describe", text, params=params, output=output)
 
 
+def prompt_of(video: Video) -> Prompt:
+    """The question about a video; its rate is kept where pictures were taken out of it."""
+    rate = len(video.indices) * video.fps / video.total
+    times = [index / video.fps for index in video.indices[: len(video.pictures)]]
+    return prompt(video.pictures, len(video.pictures) / rate, times)
+
+
 class Running:
     """A started engine and its event loop."""
 
@@ -56,10 +64,22 @@ class Running:
             self.engine: VllmEngine = VllmEngine(settings())
             self._runner.run(self.engine.start())
 
+    @property
+    def model_config(self) -> Any:  # noqa: ANN401  vLLM's
+        """What vLLM knows of the model."""
+        engine = self.engine._engine
+        assert engine is not None
+        return engine.model_config
+
     def answers(self, prompts: Sequence[Prompt]) -> list[Outcome]:
         """What it says, all at once."""
         with warnings.catch_warnings(action="ignore"):
             return self._runner.run(self.engine.generate(prompts))
+
+    def said(self, videos: Sequence[Video]) -> list[str]:
+        """The caption of each."""
+        made = self.answers([prompt_of(video) for video in videos])
+        return [one.text if isinstance(one, Generation) else one.message for one in made]
 
     def check_health(self) -> None:
         """Raises if it is dead."""

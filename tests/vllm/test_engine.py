@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -27,14 +26,6 @@ FORMS: tuple[Output, ...] = (
         }
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Running]:
-    """One engine for these tests."""
-    one = Running()
-    yield one
-    one.close()
 
 
 def failure(outcome: Outcome) -> Failure:

@@ -1,4 +1,4 @@
-"""The engine for servers that speak the OpenAI API, against a real ``vllm serve``."""
+"""The engine for servers that speak the OpenAI API, against vLLM's own."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run(work)
 
 
-async def answering(url: str) -> None:
-    """Wait until the server is well."""
+async def answering(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the server is well, or gone."""
     tries = AsyncRetrying(
         retry=retry_if_exception_type(aiohttp.ClientError),
         stop=stop_after_delay(START_S),
@@ -58,15 +58,17 @@ async def answering(url: str) -> None:
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         async for attempt in tries:
             with attempt:
+                assert process.poll() is None, "the server ended"
                 async with session.get(f"{url}/health"):
                     pass
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """`vllm serve` with the tiny model; gives its URL."""
+    """A server of vLLM's with the tiny model; gives its URL."""
     port = free_port()
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(WEIGHTS)]
+    # What `vllm serve` runs; the command itself asks for a package that the CPU build is not called.
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(WEIGHTS)]
     options = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", NAME]
     model = [
         "--max-model-len",
@@ -76,9 +78,11 @@ def server() -> Iterator[str]:
         '{"video": 1, "image": 0}',
     ]
     as_they_are = ["--mm-processor-kwargs", '{"do_resize": false, "do_sample_frames": false}']
-    with subprocess.Popen([*command, *options, *model, *as_they_are], env=os.environ) as process:
+    compact = '{"backend": "guidance", "disable_any_whitespace": true}'
+    times = ["--trust-request-mm-kwargs", "--structured-outputs-config", compact]
+    with subprocess.Popen([*command, *options, *model, *as_they_are, *times], env=os.environ) as process:
         try:
-            run(answering(f"http://127.0.0.1:{port}"))
+            run(answering(f"http://127.0.0.1:{port}", process))
             yield f"http://127.0.0.1:{port}/v1"
         finally:
             process.terminate()

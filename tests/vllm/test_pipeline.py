@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import pytest
 
 from serve_app.schema import CaptionRecord
@@ -82,7 +81,8 @@ def test_an_engine_that_is_killed_loses_nothing(served: Application) -> None:
     """Its replica is replaced, and every request is captioned once."""
     clips = fresh(SEED + 1, 24)
     files = [written(clip, served.folder / f"kill-{number}.mp4") for number, clip in enumerate(clips)]
-    before = [process for process in psutil.process_iter(["name"]) if process.info["name"] == ENGINE]
+    (replica,) = served.processes("Captioner")
+    before = [process for process in replica.children(recursive=True) if process.name() == ENGINE]
     assert len(before) == 1
     served.submit(*({"id": path.name, "url": path.as_uri()} for path in files))
     os.kill(before[0].pid, signal.SIGKILL)

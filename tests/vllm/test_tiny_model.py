@@ -13,13 +13,13 @@ from serve_app.video.geometry import FixedSize, target_size
 from serve_app.video.profiles import frame_count, placed
 from tests.clips import Coding, encode
 from tests.tiny_model.clips import Clip, fresh, spread
-from tests.tiny_model.served import PROFILE, Video, said
+from tests.tiny_model.served import PROFILE, Video
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from vllm import LLM
+    from tests.vllm.engines import Running
 
 SEED = 20_260_101  # the training's is 1
 CLIPS = 200
@@ -45,9 +45,9 @@ def shown() -> list[Shown]:
     return [Shown(clip, Video.of(clip, spread(clip.total, n))) for clip, n in zip(clips, counts, strict=True)]
 
 
-def right(engine: LLM, clips: list[Clip], videos: list[Video]) -> dict[int | None, float]:
+def right(running: Running, clips: list[Clip], videos: list[Video]) -> dict[int | None, float]:
     """The share of right captions (``None``), and of each word's."""
-    texts = said(engine, videos)
+    texts = running.said(videos)
     pairs = [(text.split(), clip.caption.split()) for text, clip in zip(texts, clips, strict=True)]
     shares: dict[int | None, float] = {None: float(np.mean([text == truth for text, truth in pairs]))}
     for place in (COLOUR, DIRECTION, LENGTH):
@@ -56,9 +56,9 @@ def right(engine: LLM, clips: list[Clip], videos: list[Video]) -> dict[int | Non
     return shares
 
 
-def test_captions_of_fresh_clips_are_right(engine: LLM, shown: list[Shown]) -> None:
+def test_captions_of_fresh_clips_are_right(running: Running, shown: list[Shown]) -> None:
     """At least 95 % of 200 captions have each word right, over all rates, sizes and lengths."""
-    shares = right(engine, [one.clip for one in shown], [one.video for one in shown])
+    shares = right(running, [one.clip for one in shown], [one.video for one in shown])
     assert shares[None] >= ENOUGH
 
 
@@ -93,10 +93,10 @@ def half_as_fast(video: Video) -> Video:
     ],
 )
 def test_a_fault_makes_captions_wrong(
-    engine: LLM, shown: list[Shown], fault: Callable[[Video], Video], word: int
+    running: Running, shown: list[Shown], fault: Callable[[Video], Video], word: int
 ) -> None:
     """Swapped channels, reversed or thinned frames and a wrong rate each spoil most captions, in one word."""
-    shares = right(engine, [one.clip for one in shown], [fault(one.video) for one in shown])
+    shares = right(running, [one.clip for one in shown], [fault(one.video) for one in shown])
     assert shares[None] <= 1 - MOST
     assert shares[word] <= 1 - MOST
 
@@ -117,8 +117,8 @@ def decoded(clip: Clip, path: Path) -> Video:
     return Video(frames.data, float(clip.fps), clip.total, tuple(int(index) for index in chosen))
 
 
-def test_captions_of_files_are_right(engine: LLM, tmp_path: Path) -> None:
+def test_captions_of_files_are_right(running: Running, tmp_path: Path) -> None:
     """The same holds for files: encoded, decoded, and sampled and scaled by the model's profile."""
     clips = fresh(SEED + 1, CLIPS)
     videos = [decoded(clip, tmp_path / f"{place}.mp4") for place, clip in enumerate(clips)]
-    assert right(engine, clips, videos)[None] >= ENOUGH
+    assert right(running, clips, videos)[None] >= ENOUGH
