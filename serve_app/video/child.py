@@ -18,8 +18,10 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,21 +32,25 @@ from serve_app.errors import (
     RecordError,
     SourceUnavailableError,
     VideoRefusedError,
+    VideoUnreadableError,
 )
 from serve_app.settings import LimitSettings
 from serve_app.video import containment
-from serve_app.video.decoder import decode
-from serve_app.video.job import MAX_SAID, SHOT, Done, Failed, Want
+from serve_app.video.decoder import OpenVideo
+from serve_app.video.held import Held
+from serve_app.video.job import MAX_SAID, SHOT, Done, Failed, Hold, Opened, Over, Want
 from serve_app.video.kernel import die_with
-from serve_app.video.series import Series, decode_series
+from serve_app.video.series import OpenSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from serve_app.video.partial import Fetch
+    from serve_app.video.held import Open
+    from serve_app.video.job import Shot
 
+    Answer = Done | Failed | Opened | Over
     Jobs = queue.SimpleQueue[tuple[bytes, int]]
     Replies = queue.SimpleQueue[bytes]
 
@@ -71,42 +77,82 @@ class Desk:
 
     def __init__(self, memory: mmap.mmap, limits: LimitSettings, want: Callable[[Want], bytes]) -> None:
         self._memory, self._limits, self._want = memory, limits, want
+        self._held = Held()
+        self._job = 0
 
-    def answer(self, line: bytes, video: int) -> Done | Failed:
+    def answer(self, line: bytes, video: int) -> Answer:
         """Do one job; a record's error is an answer, anything else ends the process."""
         asked = json.loads(line)
+        self._job = asked["job"]
         containment.allow_processor(self._limits.processor_s)
         try:
-            shot = SHOT.validate_python(asked["shot"])
-            if asked["images"]:
-                done = decode_series(Series(video, asked["images"]), shot, self._room, self._limits)
-            else:
-                fetch = self._fetch(asked["job"]) if asked["partial"] else None
-                done = decode(video, shot, self._room, self._limits, fetch)
+            try:
+                return self._done(asked, video)
+            except MemoryError:
+                if not self._held:
+                    raise
+            # What is held for other jobs must not be this one's misfortune.
+            self._held.keep(0)
+            return self._done(asked, video)
         except RecordError as error:
             return failed(asked["job"], error)
         except MemoryError:
             limit = f"{self._limits.memory_mib:g} MiB of memory are allowed (decoder.limits.memory_mib)"
             return failed(asked["job"], DecodeMemoryError(f"the video takes more to decode: {limit}"))
+
+    def _done(self, asked: dict[str, Any], video: int) -> Done | Opened | Over:
+        def opening(fd: int) -> Open:
+            if asked["images"]:
+                return OpenSeries(fd, asked["images"], self._limits)
+            return OpenVideo(fd, self._limits, self._fetch if asked["partial"] else None)
+
+        shot = SHOT.validate_python(asked["shot"])
+        if asked["hold"] is None:
+            with closing(opening(video)) as opened:
+                return self._decoded(opened, shot)
+        hold = Hold(**asked["hold"])
+        if hold.over:
+            self._held.end(hold.number)
+            return Over(job=self._job)
+        return self._of_held(self._held.get(hold.number, video, opening), shot, hold)
+
+    def _of_held(self, opened: Open, shot: Shot, hold: Hold) -> Done | Opened:
+        kept = False
+        try:
+            if hold.unless_below_s is not None:
+                there, whole = opened.ranges(shot)
+                if there.end_s - there.start_s >= hold.unless_below_s:
+                    kept = True
+                    return Opened(job=self._job, there=there, asked=whole)
+            done = self._decoded(opened, shot)
+            kept = hold.unless_below_s is None
+        except VideoUnreadableError:
+            kept = not opened.lost  # there is nothing whole in this range, and may be in the next
+            raise
+        finally:
+            if not kept:
+                self._held.end(hold.number)
+        return done
+
+    def _decoded(self, opened: Open, shot: Shot) -> Done:
+        wall, cpu = time.perf_counter(), time.process_time()
+        done = opened.take(shot, self._room)
         return Done(
-            job=asked["job"],
+            job=self._job,
             width=done.frames.width,
             height=done.frames.height,
             pts_seconds=done.frames.pts_seconds.tolist(),
             video=done.video,
             coverage=done.coverage,
             warnings=done.warnings,
-            cpu_s=done.cpu_s,
-            wall_s=done.wall_s,
+            cpu_s=time.process_time() - cpu,
+            wall_s=time.perf_counter() - wall,
         )
 
-    def _fetch(self, job: int) -> Fetch:
-        def fetch(start: int, end: int) -> None:
-            if not json.loads(self._want(Want(job=job, start=start, end=end)))["got"]:
-                # The parent knows why, and says that instead of this.
-                raise SourceUnavailableError("the rest of the video cannot be fetched")
-
-        return fetch
+    def _fetch(self, start: int, end: int) -> None:
+        if not json.loads(self._want(Want(job=self._job, start=start, end=end)))["got"]:
+            # The parent knows why, and says that instead of this.
+            raise SourceUnavailableError("the rest of the video cannot be fetched")
 
     def _room(self, size: int) -> NDArray[np.uint8]:
         if size > len(self._memory):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -118,7 +119,7 @@ class VideoContainer:
         """How many frames the header or its tables name; 0 for none."""
         return max(self._video.frames, len(self._video.index_entries))
 
-    @property
+    @cached_property
     def bytes_missing(self) -> bool:
         """Whether the container promises bytes that the file does not have."""
         promised = max((e.pos + e.size for e in self._video.index_entries), default=0)
