@@ -46,6 +46,7 @@ from serve_app.schema.sampling import (
     UniformSampling,
     name_strategy,
 )
+from serve_app.schema.windows import Windows
 
 __all__ = [
     "CAPTION_SCHEMA",
@@ -82,6 +83,7 @@ __all__ = [
     "UniformSampling",
     "Usage",
     "VideoFacts",
+    "Windows",
     "Workers",
     "name_output",
     "name_strategy",

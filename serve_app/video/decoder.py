@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serve_app.errors import NoFramesError, VideoUnreadableError
+from serve_app.errors import VideoUnreadableError
 from serve_app.schema import TimeRange, VideoFacts
 from serve_app.settings import LimitSettings
 from serve_app.video.canvas import WHOLE_IN_ITSELF, Canvas
-from serve_app.video.choice import Choice
+from serve_app.video.choice import Choice, there
 from serve_app.video.container import VideoContainer
 from serve_app.video.coverage import coverage
 from serve_app.video.frames import Frames
@@ -115,15 +115,6 @@ class OpenVideo:
     def close(self) -> None:
         """Close the container, not the descriptor."""
         self._video.__exit__()
-
-
-def there(index: VideoIndex, shot: Shot) -> TimeRange:
-    """What an index has of the shot's range; ``NoFramesError`` if that is nothing."""
-    start = max(index.start_seconds, shot.start_s or 0.0)
-    end = index.end_seconds if shot.end_s is None else min(index.end_seconds, shot.end_s)
-    if start >= end:
-        raise NoFramesError(f"no frame is shown from {start:.3f} s to {end:.3f} s")
-    return TimeRange(start_s=start, end_s=end)
 
 
 def _range(ends: tuple[float, float]) -> TimeRange:

@@ -14,9 +14,8 @@ import numpy as np
 from serve_app.album import read_image, read_table
 from serve_app.errors import VideoRefusedError, VideoUnreadableError
 from serve_app.schema import TimeRange, VideoFacts
-from serve_app.video.choice import Choice
+from serve_app.video.choice import Choice, there
 from serve_app.video.coverage import coverage
-from serve_app.video.decoder import there
 from serve_app.video.frames import Frames
 from serve_app.video.geometry import target_size
 from serve_app.video.image import Still, decode_image
