@@ -42,5 +42,5 @@ class Windowing:
         count = max(0.0, end_s - start_s - self.overlap_s) / (self.length_s - self.overlap_s)
         if count > self.most:
             allowed = f"{self.most} are allowed (windows.most)"
-            raise VideoRefusedError(f"the video has {count:.0f} windows, {allowed}")
+            raise VideoRefusedError(f"the video has {count:,.0f} windows, {allowed}")
         return windows(start_s, end_s, self.length_s, self.overlap_s)

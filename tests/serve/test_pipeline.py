@@ -18,7 +18,7 @@ from tests.serve.applications import Application, counted, deployed
 
 
 def test_each_form_of_request_is_captioned(application: Application) -> None:
-    """A bare URL, an object, messages, and images in either end as captions with all facts, in one group."""
+    """URL, object, messages, images in either, and windows end as captions with all facts, in one group."""
     clip = write_clip(application.folder / "clip.mp4", seconds=2, fps=10, width=320, height=240)
     url = clip.as_uri()
     images = [data_url(packed(shade(level))) for level in (0, 90, 180)]
@@ -29,12 +29,16 @@ def test_each_form_of_request_is_captioned(application: Application) -> None:
         chat,
         {"id": "images", "frames": {"urls": images, "times_s": [0, 1, 5]}},
         [{"role": "user", "content": [{"type": "video", "video": images, "fps": 4}]}],
+        {"id": "parts", "url": url, "windows": {"length_s": 1.5}},
     )
-    records = list(application.results(5))
+    records = list(application.results(6))
     made = {m.id: m for r in records if (m := CaptionRecord.model_validate_json(r.value or b""))}
-    assert len(made) == 5
+    assert len(made) == 6
     assert made["images"].frames.pts_seconds == [0, 1, 5]
     assert (made["images"].source.images, made["images"].video.codec) == (3, "png")
+    parts = made["parts"].captions
+    assert [(one.clip_index, one.start_s, one.end_s) for one in parts] == [(0, 0, 1.5), (1, 1.5, 2)]
+    assert made["parts"].coverage.complete
     mine = made["mine"]
     assert (len(mine.frames.pts_seconds), mine.metadata, mine.attempts) == (3, {"a": 1}, 1)
     assert (mine.video.width, mine.video.height, mine.video.frame_count) == (320, 240, 20)
