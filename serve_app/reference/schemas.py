@@ -20,8 +20,8 @@ URL_PATTERN = r"^\s*[A-Za-z][A-Za-z0-9+.\-]*:\S+\s*$"
 REQUEST_NOTE = (
     "One video to caption: a JSON object, a URL in a JSON string, or a list of chat messages. The URL alone, "
     "without JSON around it, is taken too. Not expressed here: end_s must be above start_s, min_frames must "
-    "not be above max_frames, nor frame_factor, overlap_s of windows must be below their length_s, windows do "
-    "not go with sampling by times, messages must hold exactly one video or video_url item, and "
+    "not be above max_frames, nor frame_factor, overlap_s of windows must be below their length_s, windows "
+    "do not go with sampling by times, messages must hold exactly one video or video_url item, and "
     "frames exactly one of fps and times_s, of which the second rises and has a time for each image. "
     "The reader is more lenient with numbers: it takes them as text, too."
 )
