@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -20,9 +20,14 @@ from serve_app.errors import Failure, VideoUnreadableError
 from serve_app.order import Order, Span
 from serve_app.preparation import Facts, Windowed
 from serve_app.result import Clip, Place, Said, in_windows, span_of
-from serve_app.schema import Captioned
+from serve_app.schema import Caption, Captioned
 
 Handed = TypeVar("Handed")
+Tell = Callable[[Caption], None]
+
+
+def ignored(_: Caption) -> None:
+    """What becomes of a window's caption where nobody asked for it."""
 
 
 class Asker(Protocol[Handed]):
@@ -35,9 +40,17 @@ class Asker(Protocol[Handed]):
         """The engine's answer about these frames, or about none."""
 
 
-async def caption_windows(video: Windowed, order: Order, asker: Asker[Handed], place: Place) -> Captioned:
-    """The captions of all windows, and what they say together; raises the ``RecordError`` of the first."""
-    began, clips = time.monotonic(), [clip async for clip in _clips(video, order, asker)]
+async def caption_windows(
+    video: Windowed, order: Order, asker: Asker[Handed], place: Place, tell: Tell = ignored
+) -> Captioned:
+    """The captions of all windows, and what they say together; raises the ``RecordError`` of the first.
+
+    Each caption is told as it is made, in the order of the windows.
+    """
+    began, clips = time.monotonic(), []
+    async for clip in _clips(video, order, asker):
+        tell(clip.caption)
+        clips.append(clip)
     if not clips:
         raise VideoUnreadableError(f"of none of {len(video.windows)} windows could a frame be decoded whole")
     summary = None if order.summary is None else await _summary(clips, order, asker)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias
 
@@ -21,10 +21,10 @@ from serve_app.order import Order, Orders
 from serve_app.preparation import Prepared, Windowed
 from serve_app.result import Place, Said, captioned, reused
 from serve_app.reuse import Kept
-from serve_app.schema import Captioned, CaptionRequest
+from serve_app.schema import Caption, Captioned, CaptionRequest
 from serve_app.settings import Settings
 from serve_app.video.job import Contained
-from serve_app.windowed import caption_windows
+from serve_app.windowed import Tell, caption_windows, ignored
 
 Frames: TypeAlias = "np.ndarray | ray.ObjectRef[np.ndarray]"
 BY_REFERENCE_BYTES = 256 * 1024  # below, a copy in the message costs less than an object in the store
@@ -69,6 +69,21 @@ class Decoder:
 
     async def caption(self, request: CaptionRequest) -> Captioned | Failure:
         """Caption one video; what goes wrong with it comes back as a value."""
+        return await self._caption(request, ignored)
+
+    async def windows(self, request: CaptionRequest) -> AsyncIterator[Caption | Captioned | Failure]:
+        """The same as a stream: the captions of a long video's windows as they finish, then the whole."""
+        told: asyncio.Queue[Caption | None] = asyncio.Queue()
+        task = asyncio.create_task(self._caption(request, told.put_nowait))
+        task.add_done_callback(lambda _: told.put_nowait(None))
+        try:
+            while (caption := await told.get()) is not None:
+                yield caption
+            yield await task
+        finally:
+            task.cancel()
+
+    async def _caption(self, request: CaptionRequest, tell: Tell) -> Captioned | Failure:
         try:
             order = self._orders.of(request)
             async with self._prepare.open(order) as prepared:
@@ -76,7 +91,7 @@ class Decoder:
                     return reused(prepared, self._place)
                 asker = Handle(self._captioners[order.captioner], order.settings.timeout_s)
                 if isinstance(prepared, Windowed):
-                    made = await caption_windows(prepared, order, asker, self._place)
+                    made = await caption_windows(prepared, order, asker, self._place, tell)
                     return await self._kept(prepared.key, made)
                 handed = await asker.hand_over(prepared.frames)
                 facts, key = prepared.facts, prepared.key

@@ -10,7 +10,14 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from serve_app.schema import CAPTION_SCHEMA, REQUEST_SCHEMA, CaptionRecord, CaptionRequest
+from serve_app.schema import (
+    CAPTION_SCHEMA,
+    REQUEST_SCHEMA,
+    WINDOW_SCHEMA,
+    CaptionRecord,
+    CaptionRequest,
+    WindowRecord,
+)
 from serve_app.schema.sampling import SAMPLING_BY_KEY
 
 Schema = dict[str, Any]
@@ -55,6 +62,12 @@ def caption_schema() -> Schema:
     whole: Schema = _tidied(CaptionRecord.model_json_schema(by_alias=True, mode="serialization"))
     head = {"$schema": DIALECT, "$id": _identifier(CAPTION_SCHEMA), "title": CAPTION_SCHEMA}
     return head | whole
+
+
+def window_schema() -> Schema:
+    """Schema of ``capstream.window/v1``."""
+    whole: Schema = _tidied(WindowRecord.model_json_schema(by_alias=True, mode="serialization"))
+    return {"$schema": DIALECT, "$id": _identifier(WINDOW_SCHEMA), "title": WINDOW_SCHEMA} | whole
 
 
 def _identifier(name: str) -> str:

@@ -46,11 +46,13 @@ from serve_app.schema.sampling import (
     UniformSampling,
     name_strategy,
 )
+from serve_app.schema.window import WINDOW_SCHEMA, WindowRecord
 from serve_app.schema.windows import Windows
 
 __all__ = [
     "CAPTION_SCHEMA",
     "REQUEST_SCHEMA",
+    "WINDOW_SCHEMA",
     "Caption",
     "CaptionRecord",
     "CaptionRequest",
@@ -83,6 +85,7 @@ __all__ = [
     "UniformSampling",
     "Usage",
     "VideoFacts",
+    "WindowRecord",
     "Windows",
     "Workers",
     "name_output",

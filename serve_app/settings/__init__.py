@@ -123,8 +123,9 @@ class Settings(Closed):
         ]
         # Kafka's metrics write a dot as an underscore, and Kafka refuses the second of two such names.
         seen = {name.replace(".", "_"): whose for name, whose in made}
-        for key in ("requests", "captions", "dead_letters"):
-            name = getattr(topics, key)
+        for key in ("requests", "captions", "dead_letters", "windows"):
+            if (name := getattr(topics, key)) is None:
+                continue
             whose = seen.setdefault(name.replace(".", "_"), f"topics.{key}")
             if whose != f"topics.{key}":
                 told = f"the name of {whose}, perhaps but for . and _; allowed: another name"

@@ -77,6 +77,7 @@ KNOWN_BY = {
         "consumers.startup",
         "consumers.topics",
         "consumers.transactions",
+        "consumers.window_producer",
     },
     "av": {
         "serve_app.video.clips",
