@@ -147,7 +147,7 @@ def _messages() -> Node:
         },
         "window": {
             "name": WINDOW_SCHEMA,
-            "summary": "What a window shows. It may come more than once, by the same id; the caption's record "
+            "summary": "What a window shows. It may come more than once, by the same id; the caption record "
             "is what counts.",
             "contentType": "application/json",
             "headers": _headers(WINDOW_HEADERS, {}),

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Self
 
 from serve_app.errors import DecoderDiedError, DecodeTimeoutError
 from serve_app.settings import DecoderSettings, LimitSettings
+from serve_app.video.held import MOST
 from serve_app.video.job import Decoded, Hold, Opened, open_video
 from serve_app.video.limits import DEFAULT_LIMITS
 from serve_app.video.slot import Slot
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from serve_app.video.job import Contained, DecodeJob, Over
 
 MIB = 1024 * 1024
+AT_ONCE = MOST - 1  # sessions of one child; the place that is left is for those that are opened meanwhile
 
 
 class Sandbox:
@@ -57,6 +59,7 @@ class Sandbox:
         self._repairs: set[asyncio.Task[None]] = set()
         self._ends: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
+        self._sessions = {slot: asyncio.Semaphore(AT_ONCE) for slot in self._slots}
 
     async def start(self) -> None:
         """Start all children and wait until they are ready.
@@ -106,7 +109,8 @@ class Sandbox:
     async def open(self, job: DecodeJob, unless_below_s: float) -> AsyncIterator[Decoded | Session]:
         """Frames as of :meth:`decode`, or a session if the range of ``job`` is ``unless_below_s`` or longer.
 
-        The session is good until the block is left; errors as :meth:`decode`.
+        The session is good until the block is left; there are a few of each child at once, others wait.
+        Errors as :meth:`decode`.
         """
         hold = Hold(next(self._numbers), unless_below_s)
         video = open_video(job.path)
@@ -118,7 +122,9 @@ class Sandbox:
                     return
             session = Session(self, slot, video, replace(job, hold=Hold(hold.number)), answer)
             try:
-                yield session
+                # With more at once than a child holds open, each window would read its index anew.
+                async with self._sessions[slot]:
+                    yield session
             finally:
                 self._end(session, hold.number)
         finally:

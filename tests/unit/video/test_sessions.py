@@ -162,6 +162,31 @@ async def test_more_videos_than_a_child_holds_open_take_turns(sandbox: Sandbox, 
     assert descriptors(sandbox) == before
 
 
+async def test_long_videos_wait_for_each_other(sandbox: Sandbox, clip: Path, short: Path) -> None:
+    """So that none loses its place in the child; a short one does not wait with them."""
+    running: list[int] = []
+    leave = [asyncio.Event() for _ in range(3)]
+
+    async def long(number: int) -> None:
+        async with sandbox.open(DecodeJob(clip, SHOT), 2) as found:
+            opened(found)
+            running.append(number)
+            await leave[number].wait()
+
+    tasks = [asyncio.create_task(long(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    async with sandbox.open(DecodeJob(short, SHOT), 2) as found:
+        assert isinstance(found, Decoded)
+    assert running == [0, 1]
+    leave[0].set()
+    await tasks[0]
+    leave[2].set()
+    await tasks[2]
+    assert running == [0, 1, 2]
+    leave[1].set()
+    await tasks[1]
+
+
 async def test_a_damaged_window_leaves_the_video_open(sandbox: Sandbox, clip: Path, tmp_path: Path) -> None:
     """What cannot be decoded is that window's error; the windows beside it come out whole."""
     data = bytearray(clip.read_bytes())  # noqa: ASYNC240  a small clip

@@ -54,3 +54,18 @@ def test_too_many_windows_are_refused_before_they_are_made() -> None:
     assert len(windowing.of(0, 70)) == 3
     with pytest.raises(VideoRefusedError, match=r"^the video has 50,000,000 windows, 3 are allowed"):
         windowing.of(0, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("end", "length", "expected"),
+    [
+        (60.9, 30, [(0, 30), (30, 60.9)]),
+        (61, 30, [(0, 30), (30, 60), (60, 61)]),
+        (0.5, 30, [(0, 0.5)]),
+        (2.4, 1, [(0, 1), (1, 2.4)]),
+        (2.5, 1, [(0, 1), (1, 2), (2, 2.5)]),
+    ],
+)
+def test_a_short_rest_is_no_window(end: float, length: float, expected: list[tuple[float, float]]) -> None:
+    """It belongs to the window before it."""
+    assert list(Windowing(length, 0, from_s=0, in_flight=1, most=9).of(0, end)) == expected
