@@ -10,21 +10,20 @@ Place = TypeVar("Place")
 
 
 class Turns(Generic[Place]):
-    """First come, first served; whoever wants a certain place lets others take the rest."""
+    """First come, first served; whoever wants a certain place lets others take the rest.
+
+    ``free`` are the places that nobody has.
+    """
 
     def __init__(self) -> None:
-        self._free: list[Place] = []
+        self.free: list[Place] = []
         self._waiting: deque[tuple[asyncio.Future[Place], Place | None]] = deque()
-
-    def qsize(self) -> int:
-        """How many places are free."""
-        return len(self._free)
 
     async def take(self, wanted: Place | None = None) -> Place:
         """A place, or the one that is ``wanted``, once it is free."""
-        for place in self._free:
+        for place in self.free:
             if wanted is None or place is wanted:
-                self._free.remove(place)
+                self.free.remove(place)
                 return place
         turn: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
         entry = (turn, wanted)
@@ -46,4 +45,4 @@ class Turns(Generic[Place]):
                 self._waiting.remove(entry)
                 turn.set_result(place)
                 return
-        self._free.append(place)
+        self.free.append(place)

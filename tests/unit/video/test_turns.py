@@ -32,7 +32,7 @@ async def test_first_come_first_served_also_for_a_certain_place() -> None:
     assert not third.done()
     made.give("b")
     assert await third == "b"
-    assert made.qsize() == 0
+    assert made.free == []
 
 
 async def test_a_turn_that_nobody_waits_for_any_more_goes_on() -> None:
