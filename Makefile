@@ -7,6 +7,7 @@ BIN := .venv/bin
 # Each of Ray's workers would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 UV := $(BIN)/python -m uv
+PARITY := .venv-parity/bin/python -m pytest -c tests/parity/pytest.ini --rootdir .
 NO_PACKAGES = { echo "The packages could not be installed into .venv, for the reason above: see that the package index is reachable and the disk has room (3 GB), then say make $(MAKECMDGOALS) again."; exit 1; }
 
 .PHONY: help demo test parity test-unit lint docs lock bench fuzz chaos chaos-short clean
@@ -21,8 +22,10 @@ test: .venv/.dev ## Run the whole suite; needs no Docker and no Java (the broker
 	@$(BIN)/pytest
 	@test -z "$$CI" || $(MAKE) --no-print-directory parity
 
-parity: .venv-parity/.made ## Compare with the models' own code, 4.7 GB of it, in an environment of its own; CI's `make test` does.
-	@.venv-parity/bin/python -m pytest -c tests/parity/pytest.ini --rootdir . --confcutdir tests/parity tests/parity
+parity: .venv-parity/.made ## Compare with the models' own code, and decode by TorchCodec: 4.7 GB, an environment of its own; CI's `make test` does.
+	@$(PARITY) --confcutdir tests/parity tests/parity
+	@.venv-parity/bin/python -c 'import torchcodec'
+	@$(PARITY) --confcutdir tests/fallback tests/unit/video/test_backends.py tests/fallback
 
 test-unit: .venv/.dev ## Run the tests that need no broker and no Ray.
 	@$(BIN)/pytest tests/unit tests/hostile

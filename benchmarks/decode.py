@@ -1,11 +1,12 @@
 """CPU seconds to get sampled frames at the model's size: ours, the usual ways, and the floor.
 
-    python benchmarks/decode.py [--quick] [--rounds N]
+    python benchmarks/decode.py [--quick] [--rounds N] [--clip TEXT]
 
-Each way runs in a process of its own, on one decoding thread, on the same clips and times, in turn,
-best of N rounds. Counted are user and system seconds of that process from opening the file to holding
-the frames as RGB arrays; imports are not. The floor decodes the frames that others refer to, which no
-decoder can leave out, and converts none. Packages that are not installed are shown as missing.
+Each way of :mod:`benchmarks.readers` runs in a process of its own, on the same clips, in turn, best of N
+rounds. Counted are user and system seconds of that process from opening the file to holding the frames as
+RGB arrays; imports are not. The floor decodes the frames that others refer to, which no decoder can leave
+out, and converts none. Packages that are not installed are shown as missing, and those that do not take a
+clip with their last words.
 """
 
 from __future__ import annotations
@@ -15,119 +16,24 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import av
 import numpy as np
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.scenes import Case, cases, clip_of  # noqa: E402  a script finds its package first
-from serve_app.video.decoder import decode_file  # noqa: E402  as above
-from serve_app.video.geometry import FixedSize, Orientation  # noqa: E402  as above
-from serve_app.video.job import DecodeJob, Shot  # noqa: E402  as above
-from serve_app.video.picture import Painter  # noqa: E402  as above
+from benchmarks.readers import PACKAGES, WAYS, checked  # noqa: E402  a script's own package
+from benchmarks.scenes import FPS, Case, cases, clip_of  # noqa: E402  as above
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[np.uint8]
-
-WIDTH, HEIGHT = 448, 252
-PACKAGES = {  # what to load before the clock starts
-    "opencv": ("cv2",),
-    "torchcodec": ("torchcodec", "torchcodec.decoders", "torchcodec.transforms"),
-    "decord": ("decord",),
-}
-
-
-def ours(path: Path, case: Case) -> Pixels:
-    """Index, plan, decode what is needed, scale on the way."""
-    return decode_file(DecodeJob(path, Shot(case.sampling, size=FixedSize(WIDTH, HEIGHT)))).frames.data
-
-
-def checked(path: Path, case: Case) -> Pixels:
-    """Every frame decoded, the wanted ones scaled like ours: what ours must equal, bit by bit."""
-    painter, found = Painter(), np.empty((len(case.wanted), HEIGHT, WIDTH, 3), np.uint8)
-    rows = {index: row for row, index in enumerate(case.wanted)}
-    with av.open(str(path)) as container:
-        for index, frame in enumerate(container.decode(video=0)):
-            if index in rows:
-                painter.paint(frame, Orientation(), found[rows[index]])
-    return found
-
-
-def pillow(path: Path, case: Case) -> Pixels:
-    """PyAV decodes every frame, Pillow scales the wanted ones."""
-    wanted = set(case.wanted)
-    with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.thread_count = 1
-        pictures = [
-            frame.to_image().resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-            for index, frame in enumerate(container.decode(video=0))
-            if index in wanted
-        ]
-    return np.stack([np.asarray(picture) for picture in pictures])
-
-
-def opencv(path: Path, case: Case) -> Pixels:
-    """OpenCV grabs every frame, retrieves and scales the wanted ones."""
-    cv2 = importlib.import_module("cv2")
-    cv2.setNumThreads(1)
-    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    wanted, pictures = set(case.wanted), []
-    for index in range(case.wanted[-1] + 1):
-        video.grab()
-        if index in wanted:
-            picture = cv2.resize(video.retrieve()[1], (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-            pictures.append(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-    return np.stack(pictures)
-
-
-def torchcodec(path: Path, case: Case) -> Pixels:
-    """TorchCodec, approximate seeks, its own transform to the size."""
-    importlib.import_module("torch").set_num_threads(1)
-    resize = importlib.import_module("torchcodec.transforms").Resize((HEIGHT, WIDTH))
-    video = importlib.import_module("torchcodec.decoders").VideoDecoder(
-        str(path),
-        seek_mode="approximate",
-        num_ffmpeg_threads=1,
-        dimension_order="NHWC",
-        transforms=[resize],
-    )
-    return np.asarray(video.get_frames_at(case.wanted).data)
-
-
-def decord(path: Path, case: Case) -> Pixels:
-    """Decord, scaled in its reader."""
-    package = importlib.import_module("decord")
-    reader = package.VideoReader(str(path), ctx=package.cpu(0), width=WIDTH, height=HEIGHT, num_threads=1)
-    return np.asarray(reader.get_batch(case.wanted).asnumpy())
-
-
-def floor(path: Path, _: Case) -> Pixels:
-    """Every frame that another one refers to, decoded and thrown away."""
-    with av.open(str(path)) as container:
-        context = container.streams.video[0].codec_context
-        context.thread_count, context.skip_frame = 1, "NONREF"
-        for _frame in container.decode(video=0):
-            pass
-    return np.empty((0, HEIGHT, WIDTH, 3), np.uint8)
-
-
-WAYS: dict[str, Callable[[Path, Case], Pixels]] = {
-    way.__name__: way for way in (floor, ours, pillow, opencv, torchcodec, decord)
-}
+NAMES = ("av", "numpy", "pillow", "opencv-python-headless", "torchcodec", "torch", "torchvision", "decord")
+OWN_TIMES = "qwen"  # ways that begin so choose frames by their own rule: pixels cannot be compared
 
 
 def work(way: str, case: Case, path: Path, out: Path) -> None:
@@ -144,52 +50,75 @@ def work(way: str, case: Case, path: Path, out: Path) -> None:
     sys.stdout.write(json.dumps({"cpu_s": after - before}))
 
 
-def measured(way: str, number: int, folder: Path, options: argparse.Namespace) -> float | None:
-    """CPU seconds of one run in a process of its own; ``None`` where the package is missing."""
-    if way in PACKAGES and importlib.util.find_spec(PACKAGES[way][0]) is None:
-        return None
+def measured(way: str, number: int, folder: Path, options: argparse.Namespace) -> float | str:
+    """CPU seconds of one run in a process of its own, or why there are none."""
+    for package in PACKAGES.get(way, ()):
+        if importlib.util.find_spec(package.split(".")[0]) is None:
+            return "missing"
     command = [sys.executable, __file__, "--worker", way, "--case", str(number), "--folder", str(folder)]
     run = subprocess.run(
         command + ["--quick"] * options.quick,
-        stdout=subprocess.PIPE,
-        check=True,
+        capture_output=True,
+        check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+    if run.returncode:
+        said = run.stderr.decode(errors="replace").split("\n")
+        return next((line.strip()[:90] for line in reversed(said) if line.strip()), f"exit {run.returncode}")
     return float(json.loads(run.stdout.decode().splitlines()[-1])["cpu_s"])
 
 
 def versions() -> str:
     """What took part."""
-    names = ("av", "numpy", "pillow", "opencv-python-headless", "torchcodec", "torch", "decord")
     found = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
-    return ", ".join(f"{name} {found.get(name, 'missing')}" for name in names)
+    return ", ".join(f"{name} {found.get(name, 'missing')}" for name in (*NAMES, "qwen-vl-utils"))
 
 
-def report(case: Case, best: dict[str, float | None], folder: Path) -> None:
-    """One table, and whether ours is a full decode's frames."""
+def best_of(number: int, folder: Path, options: argparse.Namespace) -> dict[str, float | str]:
+    """Each way's least CPU seconds of all rounds, which go in turn; of one that failed, what it said."""
+    best: dict[str, float | str] = {}
+    for _ in range(1 if options.quick else options.rounds):
+        for way in WAYS:
+            so_far = best.get(way, math.inf)
+            if isinstance(so_far, str):
+                continue
+            found = measured(way, number, folder, options)
+            best[way] = found if isinstance(found, str) else min(so_far, found)
+    return best
+
+
+def report(case: Case, path: Path, best: dict[str, float | str], folder: Path) -> None:
+    """One table, whether ours is a full decode's frames, and what the goals say."""
     reference = np.load(folder / "checked.npy").astype(np.int16)
-    mine = best["ours"]
-    assert mine is not None  # noqa: S101  ours has no package to miss
-    print(f"\n### {case.name}: {len(case.wanted)} of {case.frames} frames to {WIDTH}x{HEIGHT}\n")
-    print("| way | CPU s | of the floor | ours is faster by | mean difference, levels |")
+    mine, floor = best["ours"], best["floor"]
+    if isinstance(mine, str) or isinstance(floor, str):
+        raise SystemExit(f"{case.name}: ours or the floor failed: {mine}, {floor}")
+    rate = path.stat().st_size * 8 / (case.frames / FPS) / 1e6
+    print(f"\n### {case.name}: {len(case.wanted)} of {case.frames} frames, {rate:.1f} Mbit/s\n")
+    print("| way | CPU s | of the floor | of ours | mean difference, levels |")
     print("|---|---|---|---|---|")
     for way, seconds in best.items():
-        if seconds is None:
-            print(f"| {way} | missing | | | |")
+        if isinstance(seconds, str):
+            print(f"| {way} | {seconds} | | | |")
             continue
         pixels = np.load(folder / f"{way}.npy").astype(np.int16)
-        apart = f"{np.abs(pixels - reference).mean():.2f}" if len(pixels) else ""
-        over = f"{seconds / best['floor']:.2f}" if best["floor"] else ""
-        print(f"| {way} | {seconds:.2f} | {over} | {seconds / mine:.2f} | {apart} |")
+        comparable = len(pixels) and not way.startswith(OWN_TIMES)
+        apart = f"{np.abs(pixels - reference).mean():.2f}" if comparable else ""
+        print(f"| {way} | {seconds:.2f} | {seconds / floor:.2f} | {seconds / mine:.2f} | {apart} |")
     same = np.array_equal(np.load(folder / "ours.npy"), np.load(folder / "checked.npy"))
+    peers = {w: s for w, s in best.items() if w not in ("ours", "floor") and isinstance(s, float)}
+    nearest = min(peers, key=peers.__getitem__)
     print(f"\nOurs is {'identical to' if same else 'DIFFERENT FROM'} a full decode at the same times.")
+    over, apart = mine / floor, peers[nearest] / mine
+    print(f"Ours is {over:.2f} of the floor; the best peer, {nearest}, is {apart:.2f} of ours.", flush=True)
 
 
 def main() -> None:
     """Measure, or be measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a sixth of the length, one round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clip", default="", help="only clips whose name holds this")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "capstream-decode")
     parser.add_argument("--worker", choices=[*WAYS, "checked"], help=argparse.SUPPRESS)
     parser.add_argument("--case", type=int, help=argparse.SUPPRESS)
@@ -202,14 +131,11 @@ def main() -> None:
         return
     print(versions())
     for number, case in enumerate(table):
-        clip_of(case, options.folder)
+        if options.clip not in case.name:
+            continue
+        path = clip_of(case, options.folder)
         measured("checked", number, options.folder, options)
-        rounds = [
-            {way: measured(way, number, options.folder, options) for way in WAYS}
-            for _ in range(1 if options.quick else options.rounds)
-        ]
-        best = {way: min((s for r in rounds if (s := r[way]) is not None), default=None) for way in WAYS}
-        report(case, best, options.folder)
+        report(case, path, best_of(number, options.folder, options), options.folder)
 
 
 if __name__ == "__main__":

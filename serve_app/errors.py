@@ -13,7 +13,7 @@
     │   ├── EngineUnavailableError    caption  the engine died, timed out or refused for load
     │   ├── WorkerLostError           dispatch a replica died or could not be reached
     │   ├── OverloadedError           dispatch every replica is full
-    │   └── InternalError             any      a bug in a tier; kept with its text
+    │   └── InternalError             any      a bug in a tier; its text is in the log alone
     └── PermanentError              no attempt will help: a dead letter
         ├── RequestInvalidError       parse    the record is no valid request
         ├── SourceRefusedError        fetch    scheme or address not allowed
@@ -39,6 +39,14 @@ from typing import ClassVar, Literal
 
 Stage = Literal["parse", "dispatch", "fetch", "decode", "caption", "publish"]
 Family = Literal["transient", "permanent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What FFmpeg has not got for a video: a demuxer for its container, or a decoder for its ``stream``."""
+
+    what: Literal["demuxer", "decoder"]
+    stream: int | None = None
 
 
 class CapstreamError(Exception):
@@ -115,7 +123,7 @@ class OverloadedError(TransientError):
 
 
 class InternalError(TransientError):
-    """A bug in a tier: neither family was raised. The text keeps the original error."""
+    """A bug in a tier: neither family was raised. The message names its class and place, not its text."""
 
     stage = "dispatch"
 
@@ -157,9 +165,16 @@ class SourceTooLargeError(PermanentError):
 
 
 class VideoUnreadableError(PermanentError):
-    """The bytes are not a video that can be decoded."""
+    """The bytes are not a video that can be decoded.
+
+    ``lacks`` is set where another FFmpeg may have what this one has not.
+    """
 
     stage = "decode"
+
+    def __init__(self, message: str, lacks: Lack | None = None) -> None:
+        super().__init__(message)
+        self.lacks = lacks
 
 
 class VideoRefusedError(PermanentError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from serve_app.schema import (
     IntervalSampling,
     KeyframesSampling,
     NumFramesSampling,
+    OnDamage,
     Sampling,
     SceneSampling,
     SourceFacts,
@@ -32,6 +34,7 @@ from serve_app.settings.models import BUILT_IN
 if TYPE_CHECKING:
     from serve_app.video.job import Decoded, Shot
 
+OURS = re.compile(r"frame-\d{5}\.png")
 STRATEGIES = {
     "fps": "--fps",
     "num_frames": "--num-frames",
@@ -58,6 +61,7 @@ class Choice:
     profile: str | None
     start_s: float | None
     end_s: float | None
+    on_damage: OnDamage | None
     width: int | None
     height: int | None
 
@@ -78,11 +82,19 @@ class Choice:
 @click.option("--profile", help="A model's id, or a profile's name: frames and size as the model takes them.")
 @click.option("--start", "start_s", type=START, help="First second, on the container's timeline.")
 @click.option("--end", "end_s", type=END, help="Second to stop before.")
+@click.option(
+    "--on-damage",
+    type=click.Choice(["fail", "partial"]),
+    help="A damaged video: an error, or what is whole of it. Default: the settings'.",
+)
 @click.option("--width", type=click.IntRange(1, 16384), help="Pixels. Default: as shown, or by the profile.")
 @click.option("--height", type=click.IntRange(1, 16384), help="Pixels. Default: as shown, or by the profile.")
 @click.pass_obj
 def frames(config_path: Path | None, /, source: str, folder: Path, **asked: float | None) -> None:
-    """Write the chosen frames as PNG files, and frames.json with their times."""
+    """Write the chosen frames as PNG files, and frames.json with their times.
+
+    An earlier run's frame-00000.png and so on are removed from the folder first, other files stay.
+    """
     choice = Choice(**asked)  # type: ignore[arg-type]  # click has converted each by its option's type
     if choice.start_s is not None and choice.end_s is not None and choice.end_s <= choice.start_s:
         raise click.UsageError(f"--end {choice.end_s:g} must be above --start {choice.start_s:g}")
@@ -91,7 +103,9 @@ def frames(config_path: Path | None, /, source: str, folder: Path, **asked: floa
     url = video_of(source)
     with _writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    written = asyncio.run(_write(settings, url, shot, folder))
+    written, removed = asyncio.run(_write(settings, url, shot, folder))
+    if removed:
+        click.echo(f"{removed} pictures of an earlier run were removed from {folder}", err=True)
     click.echo(f"{written} frames in {folder}")
 
 
@@ -117,7 +131,9 @@ def _shot(choice: Choice, settings: Settings) -> Shot:
     from serve_app.video.geometry import FixedSize  # noqa: PLC0415  decoding is needed by few commands
     from serve_app.video.job import Asked  # noqa: PLC0415
 
-    asked = Asked(_sampling(choice), choice.start_s, choice.end_s, choice.max_frames)
+    asked = Asked(
+        _sampling(choice), choice.start_s, choice.end_s, choice.max_frames, on_damage=choice.on_damage
+    )
     shot = asked.shot(settings.decoder, settings.profile)
     if settings.profile is None or choice.width is not None or choice.height is not None:
         return replace(shot, size=FixedSize(choice.width, choice.height))
@@ -146,7 +162,7 @@ def _sampling(choice: Choice) -> Sampling | None:  # noqa: PLR0911  one for each
     return SceneSampling() if choice.scene else None
 
 
-async def _write(settings: Settings, url: str, shot: Shot, folder: Path) -> int:
+async def _write(settings: Settings, url: str, shot: Shot, folder: Path) -> tuple[int, int]:
     from serve_app.sources.fetch import Fetcher  # noqa: PLC0415  decoding is needed by few commands
     from serve_app.video.job import DecodeJob  # noqa: PLC0415
     from serve_app.video.sandbox import Sandbox  # noqa: PLC0415
@@ -159,10 +175,20 @@ async def _write(settings: Settings, url: str, shot: Shot, folder: Path) -> int:
             job = DecodeJob(fetched.path, shot, None if fetched.rest is None else fetched.rest.supply)
             async with sandbox.decode(job) as decoded:
                 with _writing_to(folder):
-                    return save(decoded, fetched.facts, folder, settings.profile)
+                    removed = _cleared(folder)
+                    return save(decoded, fetched.facts, folder, settings.profile), removed
     finally:
         await sandbox.close()
         await fetcher.close()
+
+
+def _cleared(folder: Path) -> int:
+    """Remove what an earlier run wrote, so that pictures and report are one run's; how many pictures."""
+    (folder / "frames.json").unlink(missing_ok=True)
+    stale = [path for path in folder.iterdir() if OURS.fullmatch(path.name)]
+    for path in stale:
+        path.unlink()
+    return len(stale)
 
 
 def save(decoded: Decoded, source: SourceFacts, folder: Path, profile: ModelProfile | None) -> int:
@@ -186,6 +212,7 @@ def save(decoded: Decoded, source: SourceFacts, folder: Path, profile: ModelProf
         "stream": decoded.video.stream,
         "rotation": decoded.video.rotation,
         "video": decoded.video.model_dump(),
+        "coverage": decoded.coverage.model_dump(mode="json"),
         "warnings": list(decoded.warnings),
     }
     (folder / "frames.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -7,6 +7,7 @@ both are seen to here.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -16,12 +17,13 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
+from serve_app.bugs import named_by
 from serve_app.errors import Failure, InternalError, OverloadedError, RecordError, WorkerLostError
 
 # What `handle.method.remote(...)` is said to return; only the first kind is ever asked for here.
 Response = DeploymentResponse[Any] | DeploymentResponseGenerator[Any]
 Stream = DeploymentResponseGenerator[Any]
-MAX_BUG_CHARS = 300
+log = logging.getLogger("ray.serve")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -92,7 +94,8 @@ async def _waited(answered: Coroutine[Any, Any, Any], response: Response, timeou
 def _bug(error: RayTaskError) -> RecordError:
     # Tiers return their failures as values, so an exception is none of the two families.
     cause = error.cause if isinstance(error.cause, BaseException) else error
-    return InternalError(f"{type(cause).__name__}: {cause}"[:MAX_BUG_CHARS])
+    log.error("a bug in another replica: %s", error)
+    return InternalError(named_by(cause, str(error)))
 
 
 def _lost(error: RayError | RayServeException) -> RecordError:

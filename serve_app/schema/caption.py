@@ -50,6 +50,10 @@ class VideoFacts(Closed):
     frame_count: int = Field(ge=1, description="Counted in the index, not taken from the header.")
     stream: int = Field(ge=0, description="Index of the video stream that was chosen.")
     rotation: int = Field(description="Degrees clockwise applied to show it upright: 0, 90, 180 or 270.")
+    decoder: Literal["pyav", "torchcodec", "pillow"] = Field(
+        default="pyav",
+        description="What decoded it: PyAV, `decoder.fallback`, or for a list of images Pillow.",
+    )
 
 
 class FrameFacts(Closed):

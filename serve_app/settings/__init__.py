@@ -203,6 +203,8 @@ class Settings(Closed):
             "tasks": {name: task.model_dump(mode="json") for name, task in self.tasks.items()},
             "captioners": {name or "": self._deciding(one) for name, one in self.named_captioners.items()},
         }
+        if self.decoder.fallback != "none":
+            said["fallback"] = self.decoder.fallback
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
     def _deciding(self, captioner: CaptionerSettings) -> dict[str, object]:

@@ -68,6 +68,9 @@ class LimitSettings(Closed):
     duration_s: Number = Field(default=86_400, gt=0, le=10**7, description="Length of the video.")
 
 
+Second = Literal["none", "torchcodec"]
+
+
 class DecoderSettings(Closed):
     """How frames are chosen and decoded."""
 
@@ -94,6 +97,11 @@ class DecoderSettings(Closed):
     timeout_s: Number = Field(default=120, gt=0, le=86_400, description="Then the child is killed.")
     max_frames_mib: Number = Field(default=1024, gt=0, le=65_536, description="Frames of one request in MiB.")
     limits: LimitSettings = Field(default=LimitSettings(), description="What one video may ask for.")
+    fallback: Second = Field(
+        default="none",
+        description="What decodes a video for which PyAV has no demuxer or no decoder. torchcodec: the "
+        "system's FFmpeg; the application does not start without it and `capstream[torchcodec]`.",
+    )
     containment: Literal["prefer", "require"] = Field(
         default="prefer",
         description="prefer: whatever the platform has stands around the decoding process; require: the "

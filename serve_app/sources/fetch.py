@@ -13,8 +13,9 @@ from serve_app.sources.cache import VideoCache
 from serve_app.sources.fetched import Fetched
 from serve_app.sources.http import Http
 from serve_app.sources.local import fetch_bytes, fetch_data, fetch_file
-from serve_app.sources.objects import STORES, Objects, require_packages
+from serve_app.sources.objects import Objects
 from serve_app.sources.redaction import redact_url
+from serve_app.sources.stores import STORES, require_packages
 from serve_app.sources.web import Web
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
@@ -20,6 +20,7 @@ from serve_app.schema import SourceFacts
 from serve_app.settings import SourceSettings
 from serve_app.sources.cache import Hit, Origin, VideoCache
 from serve_app.sources.fetched import Fetched
+from serve_app.sources.flights import Flights
 from serve_app.sources.parts import Parts, Write
 from serve_app.sources.redaction import redact_url
 from serve_app.sources.spool import MIB, Spool
@@ -40,6 +41,7 @@ class Http:
     settings: SourceSettings
     web: Web
     cache: VideoCache | None = None
+    flights: Flights = field(default_factory=Flights)
 
     @asynccontextmanager
     async def fetch(self, url: str, *, parts: bool = False) -> AsyncIterator[Fetched]:
@@ -47,28 +49,44 @@ class Http:
 
         With ``parts`` the holder asks for the bytes that it wants, where the file is large.
         """
-        shown = redact_url(url)
         with ExitStack() as held:
-            known = await self._known(url, held)
-            if known is not None and self.cache is not None and self.cache.is_fresh(known.origin):
+            if self.cache is None:
+                got, _ = await self._fetched(url, None, held, parts=parts)
+            else:
+                async with self._turn(url):
+                    got = await self._through(self.cache, url, held, parts=parts)
+            yield got
+
+    @asynccontextmanager
+    async def _turn(self, url: str) -> AsyncIterator[None]:
+        async with AsyncExitStack() as turn:
+            async with self.web.within(self.settings.total_timeout_s, redact_url(url)):
+                await turn.enter_async_context(self.flights.turn(url))
+            yield
+
+    async def _through(self, cache: VideoCache, url: str, held: ExitStack, *, parts: bool) -> Fetched:
+        """What is kept, if it may be used; else what is fetched, and kept for the next one if it may be."""
+        known = await cache.find(url)
+        if known is not None:
+            held.callback(known.close)
+            if cache.is_fresh(known.origin):
+                shown = redact_url(url)
                 async with self.web.within(self.settings.total_timeout_s, shown):
                     await self.web.admit(known.origin.places, shown)
-                yield known.fetched(shown)
-                return
-            get = _Get(self, shown, held, parts=parts)
-            async with self.web.within(self.settings.total_timeout_s, shown):
-                got, origin = await get.run(parsed(url, shown), known)
-            if self.cache is not None and origin is not None and got.facts.bytes_fetched == 0:
-                await self.cache.confirm(url, origin)
-            yield got
-            if self.cache is not None and origin is not None and got.facts.bytes_fetched:
-                await self.cache.keep(url, got.path, origin)
+                return known.fetched(shown)
+        got, origin = await self._fetched(url, known, held, parts=parts)
+        if origin is not None and got.facts.bytes_fetched:
+            await cache.keep(url, got.path, origin)
+        elif origin is not None:
+            await cache.confirm(url, origin)
+        return got
 
-    async def _known(self, url: str, held: ExitStack) -> Hit | None:
-        hit = await self.cache.find(url) if self.cache is not None else None
-        if hit is not None:
-            held.callback(hit.close)
-        return hit
+    async def _fetched(
+        self, url: str, known: Hit | None, held: ExitStack, *, parts: bool
+    ) -> tuple[Fetched, Origin | None]:
+        shown = redact_url(url)
+        async with self.web.within(self.settings.total_timeout_s, shown):
+            return await _Get(self, shown, held, parts=parts).run(parsed(url, shown), known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,17 @@
 """``s3``, ``gs`` and ``az``: objects below the roots that the settings name, through fsspec.
 
 Which store is asked, and as whom, is the operator's: the stores' own environment variables and files say it,
-never a URL. The packages are extras and are loaded by their first use. An object that changes while it is
-read is refused: its version is asked for before and after.
+never a URL. An object that changes while it is read is refused: its version is asked for before and after.
 """
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-import importlib.util
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from serve_app.errors import (
-    SettingsError,
-    SourceDeniedError,
     SourceEmptyError,
     SourceNotFoundError,
     SourceRefusedError,
@@ -31,6 +24,7 @@ from serve_app.sources.fetched import Fetched
 from serve_app.sources.parts import Parts, Write
 from serve_app.sources.redaction import redact_url
 from serve_app.sources.spool import MIB, Spool
+from serve_app.sources.stores import STORES, Closable, FileSystem, connected, within
 from serve_app.sources.validators import ETAG, Validators
 
 PIECE_BYTES = 4 * MIB
@@ -39,53 +33,18 @@ VERSIONS = ("ETag", "etag", "generation")
 PATH = re.compile(r"[^/?#@:\\\x00-\x1f]+(?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f\\?#]+)+")
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    """A scheme's package, its file system, and what that raises beside ``OSError``."""
-
-    module: str
-    name: str
-    error: tuple[str, str]
-
-
-STORES = {
-    "s3": Store("s3fs", "S3FileSystem", ("botocore.exceptions", "BotoCoreError")),
-    "gs": Store("gcsfs", "GCSFileSystem", ("gcsfs.retry", "HttpError")),
-    "az": Store("adlfs", "AzureBlobFileSystem", ("azure.core.exceptions", "AzureError")),
-}
-
-
-class FileSystem(Protocol):
-    """What is used of fsspec's asynchronous file systems."""
-
-    async def _info(self, path: str) -> dict[str, Any]: ...
-
-    async def _cat_file(self, path: str, *, start: int, end: int) -> bytes: ...
-
-
-def require_packages(schemes: Iterable[str]) -> None:
-    """``SettingsError`` where a scheme is allowed whose package is not installed."""
-    for scheme in schemes:
-        store = STORES.get(scheme)
-        if store is not None and importlib.util.find_spec(store.module) is None:
-            raise SettingsError(
-                f"sources.schemes: {scheme!r} needs the package {store.module}, which is not installed; "
-                f"install capstream[{scheme}]"
-            )
-
-
 class Objects:
     """Objects of all stores, for one process; each store's client is made by its first use."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
-        self._systems: dict[str, tuple[FileSystem, Any]] = {}
+        self._systems: dict[str, tuple[FileSystem, list[Closable]]] = {}
 
     async def close(self) -> None:
         """Close the clients."""
-        for _, session in self._systems.values():
-            if session is not None:
-                await session.close()
+        for _, opened in self._systems.values():
+            for one in opened:
+                await one.close()
         self._systems.clear()
 
     @asynccontextmanager
@@ -94,7 +53,7 @@ class Objects:
         settings, shown = self._settings, redact_url(url)
         scheme, path = allowed(url, shown, settings)
         with ExitStack() as held:
-            async with _within(settings.total_timeout_s, scheme, shown):
+            async with within(settings.total_timeout_s, scheme, shown):
                 thing = _Object(await self._system(scheme), path, shown)
                 facts = await thing.facts()
                 if facts.bytes > settings.max_mib * MIB:
@@ -114,12 +73,8 @@ class Objects:
 
     async def _system(self, scheme: str) -> FileSystem:
         if scheme not in self._systems:
-            store = STORES[scheme]
-            made = getattr(importlib.import_module(store.module), store.name)(
-                asynchronous=True, skip_instance_cache=True, use_listings_cache=False
-            )
-            session = await made.set_session() if hasattr(made, "set_session") else None
-            self._systems[scheme] = (made, session)
+            made = connected(scheme)
+            self._systems[scheme] = (made, await STORES[scheme].opened(made))
         return self._systems[scheme][0]
 
 
@@ -167,7 +122,7 @@ class _Reader:
     facts: SourceFacts
 
     async def __call__(self, span: tuple[int, int], write: Write, seconds: float) -> None:
-        async with _within(seconds, self.scheme, self.thing.shown):
+        async with within(seconds, self.scheme, self.thing.shown):
             await self.thing.read(span, write, self.facts)
 
 
@@ -185,21 +140,3 @@ def allowed(url: str, shown: str, settings: SourceSettings) -> tuple[str, str]:
             f"{shown}: no object may be read here; allowed: those below sources.object_roots"
         )
     return scheme, path
-
-
-@asynccontextmanager
-async def _within(seconds: float, scheme: str, shown: str) -> AsyncIterator[None]:
-    """Translate what goes wrong in the block, and end it after its time; no client's message is passed on."""
-    module, name = STORES[scheme].error
-    theirs: type[Exception] = getattr(importlib.import_module(module), name)
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise SourceUnavailableError(f"{shown}: not complete within its time") from error
-    except FileNotFoundError as error:
-        raise SourceNotFoundError(f"{shown}: there is no such object") from error
-    except PermissionError as error:
-        raise SourceDeniedError(f"{shown}: the store does not let us have it") from error
-    except (OSError, theirs) as error:
-        raise SourceUnavailableError(f"{shown}: the store failed ({type(error).__name__})") from error

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
-
 from serve_app.errors import VideoUnreadableError
 from serve_app.video.choice import Choice
 from serve_app.video.container import VideoContainer
+from serve_app.video.cursor import Cursor
 from serve_app.video.decoder import take
+from serve_app.video.frames import fresh
 from serve_app.video.limits import check_duration
 from serve_app.video.picture import Turn
 from serve_app.video.torchcodec import TorchCodec
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serve_app.settings import LimitSettings
+    from serve_app.video.canvas import Allocate
     from serve_app.video.choice import Pick
     from serve_app.video.index import VideoIndex
     from serve_app.video.job import Decoded, Shot
@@ -32,8 +33,8 @@ class Backend(Protocol):
     index: VideoIndex
     may_skip: bool
 
-    def take(self, shot: Shot, pick: Pick | None) -> Decoded:
-        """The frames of a shot, by ``pick`` if it is given; costs as zero."""
+    def take(self, shot: Shot, pick: Pick | None, allocate: Allocate = fresh) -> Decoded:
+        """The frames of a shot, by ``pick`` if it is given, in memory of ``allocate``; costs as zero."""
 
     def close(self) -> None:
         """Let go of what was opened, but not of the descriptor."""
@@ -51,10 +52,9 @@ class Pyav:
         self.may_skip = self._video.may_skip
         check_duration(self.index.duration_seconds, limits)
 
-    def take(self, shot: Shot, pick: Pick | None) -> Decoded:
+    def take(self, shot: Shot, pick: Pick | None, allocate: Allocate = fresh) -> Decoded:
         """Seek, decode, and skip what no other frame refers to."""
-        choice, fresh = Choice(shot, pick), lambda n: np.empty(n, np.uint8)
-        self.index, decoded = take(self._video, self.index, choice, fresh, self._turn)
+        self.index, decoded = take(self._video, self.index, Choice(shot, pick), allocate, self._turn)
         return decoded
 
     def close(self) -> None:
@@ -67,7 +67,12 @@ def _pyav(fd: int, limits: LimitSettings) -> Opened:
 
 
 def _torchcodec(fd: int, limits: LimitSettings) -> Opened:
-    return TorchCodec(fd, limits), ()
+    return TorchCodec(lambda: Cursor.of(fd), limits), ()
+
+
+def instead_of(error: VideoUnreadableError) -> str:
+    """The warning that tells why it was not PyAV."""
+    return f"decoded by TorchCodec, since PyAV cannot open it: {error}"
 
 
 def _either(fd: int, limits: LimitSettings) -> Opened:
@@ -75,9 +80,10 @@ def _either(fd: int, limits: LimitSettings) -> Opened:
         return _pyav(fd, limits)
     except VideoUnreadableError as error:
         try:
-            return TorchCodec(fd, limits), (f"decoded by TorchCodec, since PyAV cannot open it: {error}",)
+            second, _ = _torchcodec(fd, limits)
         except ImportError:
             raise error from None
+        return second, (instead_of(error),)
 
 
 OPENERS: Final[dict[str, Callable[[int, LimitSettings], Opened]]] = {

@@ -46,7 +46,7 @@ class Canvas:
         self.seen: set[int] = set()
         self.corrupt: set[int] = set()
         self.intact: set[int] = set()
-        self.damaged = self._changed = False
+        self._changed = False
         self.lost = np.zeros(len(chosen), np.bool_)
         self._rows = {int(o): row for row, o in enumerate(index.ordinals[chosen])}
         self._shot, self._allocate, self._painter = shot, allocate, Painter()
@@ -70,7 +70,6 @@ class Canvas:
         """Take the picture if it was chosen."""
         row = self._rows.get(ordinal)
         if frame.is_corrupt or (self.index.timed and self.index.packets.corrupt[ordinal]):
-            self.damaged = self.damaged or row is not None
             self.corrupt.add(ordinal)
             return
         self.seen.add(ordinal)

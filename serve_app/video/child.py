@@ -4,8 +4,8 @@ Its stdin is a socket. A job comes as one JSON line that carries the video's ope
 goes back as one JSON line, frames leave through shared memory. Of a video that is only partly here it asks
 for what it lacks, on the same channel, and waits for a line that says whether the bytes are there now. It
 opens no file by name and knows neither Ray nor Kafka. Its stdout leads nowhere, so nothing that FFmpeg prints
-can reach the answers. Before its first line it gives up all rights that the platform lets it give up. It
-ends when its parent does.
+can reach the answers. Before its first line it loads all that it may need, then gives up all rights that the
+platform lets it give up. It ends when its parent does.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from serve_app.bugs import named
 from serve_app.errors import (
     DecodeMemoryError,
     Failure,
@@ -37,8 +37,9 @@ from serve_app.errors import (
 from serve_app.settings import LimitSettings
 from serve_app.video import containment
 from serve_app.video.decoder import OpenVideo
+from serve_app.video.fallback import loaded
 from serve_app.video.held import Held
-from serve_app.video.job import MAX_SAID, SHOT, Done, Failed, Hold, Opened, Over, Want
+from serve_app.video.job import MAX_SAID, SHOT, Done, Failed, Greeting, Hold, Opened, Over, Want
 from serve_app.video.kernel import die_with
 from serve_app.video.series import OpenSeries
 
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from serve_app.settings.video import Second
+    from serve_app.video.fallback import Opening
     from serve_app.video.held import Open
     from serve_app.video.job import Shot
 
@@ -75,15 +78,17 @@ def receive(channel: socket.socket, jobs: Jobs, replies: Replies) -> None:
 class Desk:
     """Does one job after the other; ``memory`` takes the frames, ``want`` asks for bytes of a job's video."""
 
-    def __init__(self, memory: mmap.mmap, limits: LimitSettings, want: Callable[[Want], bytes]) -> None:
-        self._memory, self._limits, self._want = memory, limits, want
+    def __init__(
+        self, memory: mmap.mmap, limits: LimitSettings, want: Callable[[Want], bytes], opening: Opening
+    ) -> None:
+        self._memory, self._limits, self._want, self._opening = memory, limits, want, opening
         self._held = Held()
-        self._job = 0
+        self._job, self._began = 0, (0.0, 0.0)
 
     def answer(self, line: bytes, video: int) -> Answer:
         """Do one job; a record's error is an answer, anything else ends the process."""
         asked = json.loads(line)
-        self._job = asked["job"]
+        self._job, self._began = asked["job"], (time.perf_counter(), time.process_time())
         containment.allow_processor(self._limits.processor_s)
         try:
             try:
@@ -104,7 +109,7 @@ class Desk:
         def opening(fd: int) -> Open:
             if asked["images"]:
                 return OpenSeries(fd, asked["images"], self._limits)
-            return OpenVideo(fd, self._limits, self._fetch if asked["partial"] else None)
+            return self._opening(fd, self._limits, self._fetch if asked["partial"] else None)
 
         shot = SHOT.validate_python(asked["shot"])
         if asked["hold"] is None:
@@ -127,7 +132,8 @@ class Desk:
             done = self._decoded(opened, shot)
             kept = hold.unless_below_s is None
         except VideoUnreadableError:
-            kept = not opened.lost  # there is nothing whole in this range, and may be in the next
+            # There is nothing whole in this window, and may be in the next.
+            kept = hold.unless_below_s is None and not opened.lost
             raise
         finally:
             if not kept:
@@ -135,7 +141,7 @@ class Desk:
         return done
 
     def _decoded(self, opened: Open, shot: Shot) -> Done:
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu = self._began
         done = opened.take(shot, self._room)
         return Done(
             job=self._job,
@@ -160,8 +166,8 @@ class Desk:
         return np.frombuffer(self._memory, np.uint8, size)
 
 
-def failed(job: int, error: RecordError) -> Failed:
-    """An error as an answer."""
+def failed(job: int, error: RecordError, bug: str = "") -> Failed:
+    """An error as an answer; ``bug`` goes no further than the parent's log."""
     said = Failure.of(error)
     return Failed(
         job=job,
@@ -169,16 +175,27 @@ def failed(job: int, error: RecordError) -> Failed:
         stage=said.stage,
         error_class=said.error_class,
         message=said.message[:MAX_SAID],
+        bug=bug[:MAX_SAID],
     )
+
+
+def loaded_or_not(second: Second) -> tuple[Opening, str]:
+    """What decodes, and why it is not all that was asked for, if so."""
+    try:
+        return loaded(second), ""
+    except ImportError as error:
+        return OpenVideo, str(error)[:MAX_SAID]
 
 
 def main(arguments: list[str]) -> None:
     """Serve jobs for ever.
 
-    ``arguments`` are the parent's pid, the memory's descriptor and its size, and the limits as JSON.
+    ``arguments`` are the parent's pid, the memory's descriptor and its size, the limits as JSON, and the
+    fallback's name.
     """
     parent, memory_fd, size = map(int, arguments[:3])
     limits = LimitSettings.model_validate_json(arguments[3])
+    opening, unfit = loaded_or_not(cast("Second", arguments[4]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     jobs: Jobs = queue.SimpleQueue()
     replies: Replies = queue.SimpleQueue()
@@ -190,26 +207,23 @@ def main(arguments: list[str]) -> None:
         listening = (channel, jobs, replies)
         threading.Thread(target=receive, args=listening, daemon=True, name="receive").start()
         contained = containment.told(missing | containment.seal())
-        channel.sendall(contained.model_dump_json().encode() + b"\n")
+        channel.sendall(Greeting(contained=contained, unfit=unfit).model_dump_json().encode() + b"\n")
 
         def want(asked: Want) -> bytes:
             channel.sendall(asked.model_dump_json().encode() + b"\n")
             return replies.get()
 
-        serve(channel, jobs, Desk(memory, limits, want))
+        serve(channel, jobs, Desk(memory, limits, want, opening))
 
 
 def serve(channel: socket.socket, jobs: Jobs, desk: Desk) -> None:
-    """Answer jobs until the process ends; a bug is told, since no log can be written, and ends it."""
+    """Answer jobs until the process ends; a bug is told to the parent, which has a log, and ends it."""
     while True:
         line, video = jobs.get()
         try:
             said = desk.answer(line, video)
         except Exception as bug:
-            *_, (frame, line_number) = traceback.walk_tb(bug.__traceback__)
-            where = f"{frame.f_code.co_name}, line {line_number}"
-            text = f"{type(bug).__name__} in {where}: {bug}"
-            said = failed(json.loads(line)["job"], InternalError(text))
+            said = failed(json.loads(line)["job"], InternalError(named(bug)), f"{named(bug)}: {bug}")
             channel.sendall(said.model_dump_json().encode() + b"\n")
             raise
         finally:

@@ -1,9 +1,7 @@
 """Reads containers with FFmpeg: with its choice of a stream, and the clip writer, all that knows PyAV.
 
-A video is read through a descriptor that the caller opened; :mod:`serve_app.video.input` opens it. Of one
-that is not all here, the tables are read without the pictures, where they suffice.
-Every packet is given its ordinal as its pts, so that each decoded frame names the packet it came from.
-FFmpeg's ENOMEM is a ``MemoryError`` and never taken for damage.
+A video is read through an open descriptor; of one that is not all here, the tables alone where they suffice.
+Every packet's pts is its ordinal, so that a frame names its packet. FFmpeg's ENOMEM is no damage.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import itertools
 import os
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from av import FFmpegError
@@ -27,6 +25,7 @@ from serve_app.video.input import Row, Table, index_of, open_input, row_of
 from serve_app.video.limits import check_packets, check_picture
 from serve_app.video.nal import promised_bytes, temporal_id
 from serve_app.video.partial import spans_of
+from serve_app.video.references import LEFT_OUT_BEFORE, SKIPPABLE, reader
 from serve_app.video.stream import best_stream
 
 if TYPE_CHECKING:
@@ -41,14 +40,14 @@ if TYPE_CHECKING:
 __all__ = ["FFmpegError", "Interpolation", "VideoContainer", "VideoFrame", "VideoReformatter"]
 
 PROGRESSIVE = (0, 1)  # unknown, progressive; otherwise two packets may make one frame
-SKIPPABLE = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video"})
 
 
 class VideoContainer:
     """One open container and the video stream that was chosen in it; a context manager.
 
     ``partial`` reads a file that is not all here.
-    ``stream`` is the chosen stream's number, ``refused`` are the ordinals of packets the decoder refused.
+    ``refused`` are the ordinals of packets the decoder refused, ``unreferenced`` those that it was once
+    allowed to leave out and whose own headers say that it may.
     """
 
     def __init__(self, fd: int, limits: LimitSettings, partial: PartialFile | None = None) -> None:
@@ -57,26 +56,25 @@ class VideoContainer:
         self._ordinals: dict[tuple[int | None, int], int] = {}
         self._layers = {0}
         self.refused: list[int] = []
+        self.unreferenced: set[int] = set()
         self._open()
 
     def _open(self) -> None:
         self._container: InputContainer = open_input(self._fd, self._partial)
         try:
             self._video = best_stream(self._container)
-            self._limit_pictures()
+            context = self._video.codec_context
+            check_picture(context.width, context.height, self._limits)
         except PermanentError:
             self._container.close()
             raise
+        context.options = {"max_pixels": str(self._limits.picture_pixels)}
+        context.thread_count = 1
         for stream in self._container.streams:
             stream.discard = Discard.default if stream.index == self._video.index else Discard.all
         self._demuxed: Iterator[Packet[VideoStream]] = self._container.demux(self._video)
         self._position = 0
-
-    def _limit_pictures(self) -> None:
-        context = self._video.codec_context
-        check_picture(context.width, context.height, self._limits)
-        context.options = {"max_pixels": str(self._limits.picture_pixels)}
-        context.thread_count = 1
+        self._is_referenced = reader(self.codec, context.extradata)
 
     def __enter__(self) -> Self:
         return self
@@ -230,8 +228,12 @@ class VideoContainer:
         context = self._video.codec_context
         while self._position <= last and (packet := self._next()) is not None:
             ordinal = self._position - 1
-            left_out: Literal["NONREF", "DEFAULT"] = "NONREF" if skip and ordinal not in wanted else "DEFAULT"
-            context.skip_frame = left_out
+            may_go = skip and ordinal not in wanted
+            if skip and not self._is_referenced(bytes(packet)) and may_go:
+                self.unreferenced.add(ordinal)
+                if self.codec in LEFT_OUT_BEFORE:
+                    continue
+            context.skip_frame = "NONREF" if may_go and self.codec not in LEFT_OUT_BEFORE else "DEFAULT"
             packet.pts = ordinal
             yield from self._decode(packet)
         yield from self._decode(None)

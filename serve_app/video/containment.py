@@ -31,7 +31,7 @@ TICKED = -8
 ASSUMED_BYTES = 512 * MIB  # the address space of an idle child where the kernel does not tell it
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 # One thread is all that a child may have: libraries must not start more at their import.
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 Missing = dict[Guard, str]
 
 

@@ -5,8 +5,8 @@ numbers are kept.
 
 The plan is tried first. If a chosen frame does not come out, the whole stream is decoded once to learn
 which packets show a frame at all. Packets that merely hold none are left out of the index and frames are
-chosen anew; a frame that is lost to damage is an error, or is left out where the request allows that,
-with all that damage may have reached. No picture is ever made up.
+chosen anew; a frame that is lost to damage, or refers to one that is, is an error, or is left out where the
+request allows that. No picture is ever made up.
 """
 
 from __future__ import annotations
@@ -27,18 +27,16 @@ from serve_app.video.canvas import WHOLE_IN_ITSELF, Canvas
 from serve_app.video.choice import Choice, there
 from serve_app.video.container import VideoContainer
 from serve_app.video.coverage import coverage
-from serve_app.video.frames import Frames
+from serve_app.video.frames import Frames, fresh
 from serve_app.video.job import Decoded, DecodeJob, Shot, open_video
 from serve_app.video.limits import DEFAULT_LIMITS, check_duration
 from serve_app.video.partial import PartialFile
 from serve_app.video.picture import Turn
 from serve_app.video.plan import Plan, plan, through
-from serve_app.video.salvage import damage_seen, leave_out
+from serve_app.video.salvage import damage_seen, leave_out, unreached, warn, whole
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-
-    from numpy.typing import NDArray
 
     from serve_app.video.canvas import Allocate
     from serve_app.video.index import VideoIndex
@@ -49,13 +47,9 @@ def decode_file(job: DecodeJob) -> Decoded:
     """Decode in this process, without the sandbox; errors as :func:`decode`, and ``OSError``."""
     fd = open_video(job.path)
     try:
-        return decode(fd, job.shot, _fresh)
+        return decode(fd, job.shot, fresh)
     finally:
         os.close(fd)
-
-
-def _fresh(size: int) -> NDArray[np.uint8]:
-    return np.empty(size, np.uint8)
 
 
 def decode(
@@ -133,7 +127,7 @@ def take(
     cut, said = _shortened(video, index, shot)
     warnings = [*index.warnings, *said]
     if choice.look is not None:
-        seen, small = _painted(video, index, choice.look, _fresh, turn)
+        seen, small = _painted(video, index, choice.look, fresh, turn)
         choice = choice.after(Frames(small.pixels, seen.pts_seconds[small.chosen][~small.lost]))
         video.refused.clear()  # what the looks met, the frames meet again
     index, canvas = _painted(video, index, choice, allocate, turn)
@@ -179,35 +173,28 @@ def _painted(
     canvas = Canvas.of(index, choice, allocate, turn)
     # Damage can make a frame look as if no other one referred to it.
     steps = plan(index, canvas.chosen, skip=video.may_skip and not partial)
-    if _run(video, steps, canvas, thorough=partial):
-        if partial and (damage := damage_seen(video, canvas, steps)):
+    if _run(video, steps, canvas):
+        damage = damage_seen(video, canvas, steps)
+        if partial and damage.any:
             return index, leave_out(canvas, damage)
-        if canvas.complete:
-            return index, canvas
+        if unreached(canvas, damage):
+            return index, warn(canvas, damage)
     video.refused.clear()
     canvas = Canvas.of(index, choice, allocate, turn)
     steps = through(index, canvas.chosen)
     _run(video, steps, canvas)
-    if partial and (damage := damage_seen(video, canvas, steps)):
+    damage = damage_seen(video, canvas, steps)
+    if partial and damage.any:
         return index, leave_out(canvas, damage)
-    if canvas.complete:
-        return index, canvas
-    if not video.refused and not canvas.damaged and canvas.seen:
+    if not canvas.complete and not damage.told and canvas.seen:
         index = index.only(np.array(sorted(canvas.seen), np.int64))
         canvas = Canvas.of(index, choice, allocate, turn)
         _run(video, through(index, canvas.chosen), canvas)
-    if not canvas.complete:
-        raise VideoUnreadableError(
-            f"{len(canvas.painted)} of {len(canvas.chosen)} chosen frames could be decoded"
-        )
-    return index, canvas
+    return index, warn(whole(canvas, damage), damage)
 
 
-def _run(video: VideoContainer, steps: Plan, canvas: Canvas, *, thorough: bool = False) -> bool:
-    """Execute a plan; false if a packet marked as a keyframe turned out to be none.
-
-    A stretch ends with its last chosen frame, or ``thorough`` with the last that is in the decoder.
-    """
+def _run(video: VideoContainer, steps: Plan, canvas: Canvas) -> bool:
+    """Execute a plan; false if a packet marked as a keyframe turned out to be none."""
     index = canvas.index
     video.expect((step.start, step.last) for step in steps.stretches)
     for step in steps.stretches:
@@ -219,8 +206,6 @@ def _run(video: VideoContainer, steps: Plan, canvas: Canvas, *, thorough: bool =
             if ordinal in step.wanted and not proven:
                 return False
             canvas.offer(video, ordinal if index.timed else count, frame)
-            if not (steps.whole or thorough) and canvas.painted >= step.wanted:
-                break
     return True
 
 

@@ -51,3 +51,8 @@ class Frames:
             return f"Frames(0 of {self.width}x{self.height})"
         first, last = self.pts_seconds[0], self.pts_seconds[-1]
         return f"Frames({len(self)} of {self.width}x{self.height}, {first:.3f} s to {last:.3f} s)"
+
+
+def fresh(size: int) -> NDArray[np.uint8]:
+    """Memory of its own for so many bytes of pixels."""
+    return np.empty(size, np.uint8)

@@ -6,6 +6,7 @@ only by demuxers that never open a second file: no playlists, image sequences, p
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from fractions import Fraction
@@ -17,7 +18,7 @@ import av.subtitles.stream
 import numpy as np
 from av import FFmpegError
 
-from serve_app.errors import VideoUnreadableError
+from serve_app.errors import Lack, VideoUnreadableError
 from serve_app.video.index import UNSET, Header, Packets, VideoIndex, build
 from serve_app.video.partial import AFTER, spans_of
 
@@ -47,7 +48,9 @@ def open_input(fd: int, partial: PartialFile | None) -> InputContainer:
     except MemoryError:
         raise
     except FFmpegError as error:
-        raise VideoUnreadableError(f"not a video in a known container: {error.strerror}") from error
+        # With EINVAL a format is refused that is not on the list; no other FFmpeg may have it either.
+        lacks = None if error.errno == errno.EINVAL else Lack("demuxer")
+        raise VideoUnreadableError(f"not a video in a known container: {error.strerror}", lacks) from error
 
 
 class Table:

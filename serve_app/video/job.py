@@ -138,13 +138,9 @@ class DecodeJob:
 
     def line(self, number: int) -> bytes:
         """The job as the child reads it."""
-        said = {
-            "job": number,
-            "shot": SHOT.dump_python(self.shot, mode="json"),
-            "partial": self.supply is not None,
-            "images": self.images,
-            "hold": None if self.hold is None else asdict(self.hold),
-        }
+        hold = None if self.hold is None else asdict(self.hold)
+        how = {"partial": self.supply is not None, "images": self.images, "hold": hold}
+        said = {"job": number, "shot": SHOT.dump_python(self.shot, mode="json"), **how}
         return json.dumps(said).encode() + b"\n"
 
 
@@ -197,6 +193,7 @@ class Failed(Closed):
     stage: Stage
     error_class: str = Field(max_length=100)
     message: str = Field(max_length=MAX_SAID)
+    bug: str = Field(default="", max_length=MAX_SAID, description="What is for the log alone.")
 
 
 class Opened(Closed):
@@ -228,7 +225,7 @@ class Want(Closed):
 
 
 class Contained(Closed):
-    """A child's first line: what stands between it and the machine, and what the platform refused."""
+    """What stands between a child and the machine, and what the platform refused."""
 
     in_force: tuple[Guard, ...] = Field(description="Guards that stand.")
     missing: dict[Guard, str] = Field(description="Guards that the platform refused, with its words.")
@@ -238,7 +235,13 @@ class Contained(Closed):
         return ", ".join(f"{guard} ({why})" for guard, why in self.missing.items() if guard in required)
 
 
+class Greeting(Closed):
+    """A child's first line; ``unfit`` says why it cannot do what the settings ask for."""
+
+    contained: Contained
+    unfit: str = Field(default="", max_length=MAX_SAID)
+
+
 SHOT: TypeAdapter[Shot] = TypeAdapter(Shot)
-ANSWER: TypeAdapter[Done | Failed | Want | Opened | Over] = TypeAdapter(
-    Annotated[Done | Failed | Want | Opened | Over, Field(discriminator="kind")]
-)
+Answer = Done | Failed | Want | Opened | Over
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])

@@ -1,40 +1,54 @@
-"""Two header fields that FFmpeg does not hand on: HEVC temporal layers and promised file sizes."""
+"""Header fields that FFmpeg does not hand on: HEVC layers, what slices are referred to, promised sizes."""
 
 from __future__ import annotations
 
-HEVC_VCL_TYPES = 32  # NAL unit types below are coded slices (ITU-T H.265, table 7-1)
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+H264_SLICES = range(1, 6)  # NAL unit types that are coded slices (ITU-T H.264, table 7-1)
+HEVC_SLICES = range(32)  # the same (ITU-T H.265, table 7-1)
+HEVC_LEADING_PAIRS = 16  # below, even types are not referred to within their layer
 START_CODE = b"\x00\x00\x01"
 EBML_ID, SEGMENT_ID = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 
 def temporal_id(packet: bytes, extradata: bytes | None) -> int:
-    """The temporal layer of an HEVC packet's first slice, 0 to 6; 0 where none is found.
+    """The temporal layer of an HEVC packet's first slice, 0 to 6; 0 where none is found."""
+    for at in _units(packet, extradata, width_at=21):
+        if packet[at] >> 1 & 0x3F in HEVC_SLICES:
+            return max(0, (packet[at + 1] & 7) - 1)
+    return 0
 
-    ``extradata`` that starts with 1 is an ``hvcC`` record: units carry their length in front (ISO/IEC
-    14496-15). Otherwise they are separated by start codes.
+
+def is_referenced(packet: bytes, extradata: bytes | None, codec: str) -> bool:
+    """Whether other frames may refer to an H.264 or HEVC packet's; so where no slice says that none does."""
+    if codec == "h264":
+        kinds = ((packet[at] & 0x1F, packet[at] >> 5 & 3) for at in _units(packet, extradata, width_at=4))
+        return next((bool(order) for kind, order in kinds if kind in H264_SLICES), True)
+    if codec == "hevc":
+        types = (packet[at] >> 1 & 0x3F for at in _units(packet, extradata, width_at=21))
+        return next((t >= HEVC_LEADING_PAIRS or t % 2 == 1 for t in types if t in HEVC_SLICES), True)
+    return True
+
+
+def _units(packet: bytes, extradata: bytes | None, width_at: int) -> Iterator[int]:
+    """Where the NAL units begin, each with two bytes at least.
+
+    ``extradata`` that starts with 1 is an ``avcC`` or ``hvcC`` record: units carry their length in front
+    (ISO/IEC 14496-15), as wide as its byte ``width_at`` says. Otherwise start codes separate them.
     """
-    if extradata is not None and len(extradata) > 21 and extradata[0] == 1:
-        return _in_lengths(packet, (extradata[21] & 3) + 1)
+    if extradata is not None and len(extradata) > width_at and extradata[0] == 1:
+        width, at = (extradata[width_at] & 3) + 1, 0
+        while at + width + 2 <= len(packet):
+            yield at + width
+            at += width + int.from_bytes(packet[at : at + width], "big")
+        return
     at = packet.find(START_CODE)
     while 0 <= at < len(packet) - 4:
-        if (layer := _layer(packet, at + 3)) is not None:
-            return layer
+        yield at + 3
         at = packet.find(START_CODE, at + 3)
-    return 0
-
-
-def _in_lengths(packet: bytes, width: int) -> int:
-    at = 0
-    while at + width + 2 <= len(packet):
-        if (layer := _layer(packet, at + width)) is not None:
-            return layer
-        at += width + int.from_bytes(packet[at : at + width], "big")
-    return 0
-
-
-def _layer(packet: bytes, at: int) -> int | None:
-    kind = packet[at] >> 1 & 0x3F
-    return max(0, (packet[at + 1] & 7) - 1) if kind < HEVC_VCL_TYPES else None
 
 
 def promised_bytes(head: bytes) -> int:

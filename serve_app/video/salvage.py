@@ -6,6 +6,7 @@ marked, so a frame is trusted by what it refers to, and not by how it came out.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,15 +24,25 @@ if TYPE_CHECKING:
 ONE_FRAME_EACH = frozenset({"h264", "hevc"})  # a packet without a frame is a damaged one
 
 
-def damage_seen(video: VideoContainer, canvas: Canvas, steps: Plan) -> frozenset[int]:
-    """Ordinals of packets that were refused, came out broken, or should have come out and did not.
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Ordinals of packets that were refused or came out broken, and of those that silently never came out."""
 
-    ``steps`` were executed to their end.
-    """
-    found = frozenset(canvas.corrupt.union(video.refused))
+    told: frozenset[int]
+    silent: frozenset[int]
+
+    @property
+    def any(self) -> bool:
+        """Whether there is damage at all."""
+        return bool(self.told or self.silent)
+
+
+def damage_seen(video: VideoContainer, canvas: Canvas, steps: Plan) -> Damage:
+    """What was met on the way; ``steps`` were executed to their end."""
+    told = frozenset(canvas.corrupt.union(video.refused))
     index = canvas.index
     if not index.timed or video.codec not in ONE_FRAME_EACH or not video.one_packet_each:
-        return found
+        return Damage(told, frozenset())
     shown, pts = set(index.ordinals.tolist()), index.packets.pts
     silent = {
         ordinal
@@ -40,14 +51,42 @@ def damage_seen(video: VideoContainer, canvas: Canvas, steps: Plan) -> frozenset
         # Pictures shown before a keyframe, though stored after it, may refer to what lies before it.
         if ordinal in shown and ordinal not in canvas.seen and pts[ordinal] >= pts[step.start]
     }
-    return found | silent
+    return Damage(told, frozenset(silent - told - video.unreferenced))
 
 
-def leave_out(canvas: Canvas, damage: frozenset[int]) -> Canvas:
+def unreached(canvas: Canvas, damage: Damage) -> bool:
+    """Whether every chosen frame came out, and none may refer to what a decoder said is damaged."""
+    return canvas.complete and not (damage.told and _reached(canvas, damage.told).any())
+
+
+def whole(canvas: Canvas, damage: Damage) -> Canvas:
+    """The canvas if it is complete and unreached; ``VideoUnreadableError`` that counts the frames if not."""
+    if not canvas.complete:
+        raise VideoUnreadableError(
+            f"{len(canvas.painted)} of {len(canvas.chosen)} chosen frames could be decoded"
+        )
+    hit = int(_reached(canvas, damage.told).sum()) if damage.told else 0
+    if hit:
+        raise VideoUnreadableError(
+            f"{hit} of {len(canvas.chosen)} chosen frames refer to packets that could not be decoded"
+        )
+    return canvas
+
+
+def warn(canvas: Canvas, damage: Damage) -> Canvas:
+    """The canvas with a word on packets that silently never came out: no decoder tells what that spoils."""
+    if damage.silent:
+        canvas.warnings.append(
+            f"{len(damage.silent)} packets showed no frame: frames that refer to them may be wrong"
+        )
+    return canvas
+
+
+def leave_out(canvas: Canvas, damage: Damage) -> Canvas:
     """The canvas without what damage may have reached; ``VideoUnreadableError`` if nothing is left."""
     ordinals = canvas.index.ordinals[canvas.chosen]
     never = np.array([ordinal not in canvas.painted for ordinal in ordinals.tolist()])
-    canvas.lost = never | _reached(canvas, damage)
+    canvas.lost = never | _reached(canvas, damage.told | damage.silent)
     left = np.flatnonzero(~canvas.lost)
     if not len(left):
         raise VideoUnreadableError(f"none of {len(ordinals)} chosen frames could be decoded whole")

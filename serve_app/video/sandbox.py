@@ -32,7 +32,7 @@ from serve_app.video.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from serve_app.settings.video import Guard
+    from serve_app.settings.video import Guard, Second
     from serve_app.video.job import Contained, DecodeJob, Over
 
 MIB = 1024 * 1024
@@ -42,7 +42,8 @@ AT_ONCE = MOST - 1  # sessions of one child; the place that is left is for those
 class Sandbox:
     """``children`` decoding processes; each job has ``timeout_s`` seconds and ``max_frames_bytes``.
 
-    ``limits`` is what else a video may ask for, ``required`` what must stand around a child.
+    ``limits`` is what else a video may ask for, ``required`` what must stand around a child,
+    ``fallback`` what decodes where PyAV cannot.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Sandbox:
         max_frames_bytes: int,
         limits: LimitSettings = DEFAULT_LIMITS,
         required: frozenset[Guard] = frozenset(),
+        *,
+        fallback: Second = "none",
     ) -> None:
-        self._slots = [Slot(max_frames_bytes, limits, required) for _ in range(children)]
+        self._slots = [Slot(max_frames_bytes, limits, required, fallback) for _ in range(children)]
         self.timeout_s = timeout_s
         self._free: Turns[Slot] = Turns()
         self._repairs: set[asyncio.Task[None]] = set()
@@ -64,7 +67,8 @@ class Sandbox:
     async def start(self) -> None:
         """Start all children and wait until they are ready.
 
-        ``DecoderDiedError`` if one cannot start, ``SettingsError`` if one lacks a guard that is required.
+        ``DecoderDiedError`` if one cannot start, ``SettingsError`` if one lacks a guard that is required, or
+        the fallback.
         """
         await asyncio.gather(*(slot.start() for slot in self._slots))
         for slot in self._slots:
@@ -79,6 +83,7 @@ class Sandbox:
             max_frames_bytes=int(settings.max_frames_mib * MIB),
             limits=settings.limits,
             required=settings.required_guards,
+            fallback=settings.fallback,
         )
 
     @property

@@ -195,4 +195,5 @@ def _facts(index: VideoIndex, painting: Painting) -> VideoFacts:
         frame_count=len(index),
         stream=0,
         rotation=painting.rotation,
+        decoder="pillow",
     )

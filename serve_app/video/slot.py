@@ -1,20 +1,18 @@
 """One child process and the memory it shares with its parent: started, asked, killed, replaced.
 
 The child's stdin is one end of a socket pair. A job is a JSON line that carries the video's descriptor;
-an answer is a JSON line; before it the child may ask for bytes that the video lacks. The process is started
-on the event loop's own thread and reaped by hand: asyncio's subprocesses differ between loops and can wait
-for ever on a child that was killed early.
+an answer is a JSON line; before it the child may ask for bytes that the video lacks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import mmap
 import os
 import signal
 import socket
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,19 +20,22 @@ import numpy as np
 
 from serve_app.errors import DecoderDiedError, DecodeTimeoutError, Failure, SettingsError
 from serve_app.settings import LimitSettings
-from serve_app.video.containment import environment
 from serve_app.video.frames import Frames
-from serve_app.video.job import ANSWER, Contained, Decoded, Done, Failed, Opened, Over, Want
+from serve_app.video.job import ANSWER, Contained, Decoded, Done, Failed, Greeting, Opened, Over, Want
 from serve_app.video.memory import shared_memory
+from serve_app.video.process import reaped, spawned
 from serve_app.video.supply import Supplier
 
 if TYPE_CHECKING:
-    from serve_app.settings.video import Guard
+    import subprocess
+
+    from serve_app.settings.video import Guard, Second
     from serve_app.video.job import DecodeJob
 
-START_TIMEOUT_S = 60.0
+log = logging.getLogger("ray.serve")
+
+START_TIMEOUT_S = 120.0  # torch alone took 20 s from a cold disk
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-LAST_WORDS_S = 1.0
 KEPT_BYTES = 64 * 1024 * 1024  # pages that stay between jobs: zeroing them anew costs more than they do
 SPENT = frozenset(("DecodeMemoryError", "InternalError"))  # after these a child is not asked again
 
@@ -42,8 +43,15 @@ SPENT = frozenset(("DecodeMemoryError", "InternalError"))  # after these a child
 class Slot:
     """A place for one child. One caller at a time asks; ``start`` may run beside."""
 
-    def __init__(self, max_frames_bytes: int, limits: LimitSettings, required: frozenset[Guard]) -> None:
+    def __init__(
+        self,
+        max_frames_bytes: int,
+        limits: LimitSettings,
+        required: frozenset[Guard],
+        fallback: Second = "none",
+    ) -> None:
         self._size, self._limits, self._required = max_frames_bytes, limits, required
+        self._fallback = fallback
         self.contained = Contained(in_force=(), missing={})
         self._memory_fd = shared_memory(max_frames_bytes)
         self._memory = mmap.mmap(self._memory_fd, max_frames_bytes)
@@ -63,7 +71,8 @@ class Slot:
     async def start(self) -> None:
         """Have a child that is ready.
 
-        ``DecoderDiedError`` if it does not start, ``SettingsError`` if it lacks a guard that is required.
+        ``DecoderDiedError`` if it does not start, ``SettingsError`` if it lacks a guard that is required, or
+        the fallback.
         """
         async with self._turn:
             await self._start()
@@ -75,7 +84,10 @@ class Slot:
         await self._end()
         if self._closed:
             raise DecoderDiedError("the sandbox is closed")
-        self._spawn()
+        self._doomed = False
+        self._process, self._channel = spawned(
+            self._memory_fd, self._size, self._limits.model_dump_json(), self._fallback
+        )
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 greeting = await self._line()
@@ -84,25 +96,14 @@ class Slot:
             raise
         if not greeting:
             raise DecoderDiedError(f"the decoder process did not start: {await self._end()}")
-        self.contained = Contained.model_validate_json(greeting)
+        said = Greeting.model_validate_json(greeting)
+        self.contained = said.contained
+        if said.unfit:
+            self.kill()
+            raise SettingsError(f"decoder.fallback: '{self._fallback}' is refused; {said.unfit}")
         if lacks := self.contained.lacks(self._required):
             self.kill()
             raise SettingsError(f"decoder.containment: 'require' is refused; this machine lacks {lacks}")
-
-    def _spawn(self) -> None:
-        self._doomed = False
-        self._channel, theirs = socket.socketpair()
-        self._channel.settimeout(0)
-        limits = self._limits.model_dump_json()
-        arguments = map(str, (os.getpid(), self._memory_fd, self._size, limits))
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  our own interpreter and our own numbers
-                [sys.executable, "-m", "serve_app.video.child", *arguments],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                pass_fds=(self._memory_fd,),
-                env=environment(os.environ, sys.path),
-            )
 
     async def ask(self, video: int, job: DecodeJob, timeout_s: float) -> Decoded | Opened | Over:
         """Have the job's open file ``video`` decoded; the frames stay readable until :meth:`forget`.
@@ -130,6 +131,8 @@ class Slot:
         if supplier is not None and supplier.failed is not None:
             raise supplier.failed
         if isinstance(answer, Failed):
+            if answer.bug:
+                log.error("a bug in the decoding process: %r", answer.bug)
             if answer.error_class in SPENT:
                 self.kill()
             raise Failure(answer.family, answer.stage, answer.error_class, answer.message).raised()
@@ -217,10 +220,10 @@ class Slot:
         process, channel = self._process, self._channel
         if process is None or channel is None:
             return "there is none"
-        code = await asyncio.to_thread(_reaped, process)
+        how = await asyncio.to_thread(reaped, process)
         channel.close()
         self._process = self._channel = None
-        return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+        return how
 
     async def close(self) -> None:
         """End the child for good and give the memory back once nobody looks at it."""
@@ -234,12 +237,3 @@ class Slot:
         with contextlib.suppress(BufferError):
             self._memory.close()
         del self._memory
-
-
-def _reaped(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a child that hung up; one that does not end soon after is killed."""
-    try:
-        return process.wait(LAST_WORDS_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from av.stream import Disposition
 
-from serve_app.errors import VideoUnreadableError
+from serve_app.errors import Lack, VideoUnreadableError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -20,7 +20,11 @@ def best_stream(container: InputContainer) -> VideoStream:
         raise VideoUnreadableError("the file has no video stream")
     known = [s for s in videos if s.codec_context is not None]
     if not known:
-        raise VideoUnreadableError("there is no decoder for the video stream")
+        lack = Lack("decoder", _first_choice(videos).index)
+        raise VideoUnreadableError("there is no decoder for the video stream", lack)
     best = container.streams.best("video")
-    defaults = [s for s in known if s.disposition & Disposition.default]
-    return next((s for s in known if best is not None and s.index == best.index), (defaults or known)[0])
+    return next((s for s in known if best is not None and s.index == best.index), _first_choice(known))
+
+
+def _first_choice(streams: list[VideoStream]) -> VideoStream:
+    return next((s for s in streams if s.disposition & Disposition.default), streams[0])

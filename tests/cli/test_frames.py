@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.commands import USAGE, Run
+from tests.clips import mux
 
 RED = (200, 30, 30)  # the ground of the clip
 
@@ -102,9 +103,40 @@ def test_frames_json_says_what_was_found(capstream: Run, clip: Path, tmp_path: P
     assert report["video"]["frame_count"] == 40
 
 
+def test_a_damaged_video_gives_what_is_whole_where_that_is_asked(
+    capstream: Run, clip: Path, tmp_path: Path
+) -> None:
+    """By default it is an error and nothing is written; with ``partial`` the report says what is missing."""
+    half, out = tmp_path / "half.mkv", tmp_path / "out"
+    remuxed = mux(tmp_path / "whole.mkv", clip)
+    half.write_bytes(remuxed.read_bytes()[: remuxed.stat().st_size * 2 // 3])
+    failed = capstream("frames", half, "--out", out)
+    assert failed.code == 1
+    assert failed.told.startswith("capstream: the file is cut short")
+    assert not list(out.iterdir())
+    assert capstream("frames", half, "--out", out, "--on-damage", "partial").code == 0
+    report = frames_in(out)
+    assert 0 < len(report["frames"]) < 8
+    assert not report["coverage"]["complete"]
+
+
+def test_pictures_of_an_earlier_run_are_removed(capstream: Run, clip: Path, tmp_path: Path) -> None:
+    """What stays is one run's and what others put there; a run that fails removes nothing."""
+    others = tmp_path / "frame-1.png"
+    others.write_text("not ours")
+    assert capstream("frames", clip, "--out", tmp_path, "--num-frames", 4).code == 0
+    assert capstream("frames", "data:,", "--out", tmp_path).code == 1
+    assert len(list(tmp_path.glob("frame-*.png"))) == 5
+    again = capstream("frames", clip, "--out", tmp_path, "--num-frames", 2)
+    assert (again.code, again.err) == (0, f"4 pictures of an earlier run were removed from {tmp_path}\n")
+    left = {frame["file"] for frame in frames_in(tmp_path)["frames"]} | {others.name}
+    assert {path.name for path in tmp_path.glob("frame-*")} == left
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (["--on-damage", "hope"], "Invalid value for '--on-damage': 'hope' is not one of 'fail', 'partial'."),
         (
             ["--num-frames", "0"],
             "Error: Invalid value for '--num-frames': '0' is refused; allowed: whole number, at least 1",

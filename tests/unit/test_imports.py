@@ -33,6 +33,9 @@ PURE = (
     "serve_app.video.geometry",
     "serve_app.video.index",
     "serve_app.video.frames",
+    "serve_app.video.nal",
+    "serve_app.video.obu",
+    "serve_app.video.references",
 )
 WITHOUT_IO = (*PURE, "consumers.dispatch", "consumers.runner")
 OUTSIDE_WORLD = {"ray", "confluent_kafka", "av", "aiohttp", "subprocess", "socket"}

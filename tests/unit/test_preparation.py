@@ -90,6 +90,7 @@ async def test_a_list_of_images_is_a_video() -> None:
     assert facts.frames.pts_seconds == [0, 0.8, 1.8]
     assert (facts.source.url, facts.source.images) == (f"{base}/0?sig=***", 10)
     assert (facts.video.codec, facts.video.frame_count, facts.video.fps) == ("png", 10, 5)
+    assert facts.video.decoder == "pillow"
     assert facts.coverage.complete
 
 

@@ -1,12 +1,12 @@
 """One contract for what decodes behind :class:`VideoDecoder`: PyAV, and TorchCodec where it is installed.
 
 TorchCodec takes the system's FFmpeg, whose version differs from machine to machine: times are equal, pixels
-nearly so. It comes with torch, which is too large for the development environment.
+nearly so. It comes with torch, which is too large for the development environment: ``make parity`` runs the
+suite where it is.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -17,14 +17,16 @@ from serve_app.errors import NoFramesError, VideoRefusedError, VideoUnreadableEr
 from serve_app.settings import LimitSettings
 from serve_app.video.api import FixedSize, FpsSampling, NumFramesSampling, VideoDecoder
 from tests.clips import CODINGS, X264, Coding, drifting, encode, full_decode
+from tests.torchcodecs import INSTALLED, usable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-INSTALLED = importlib.util.find_spec("torchcodec") is not None
-needs_torchcodec = pytest.mark.skipif(not INSTALLED, reason="TorchCodec is not installed")
+    from serve_app.schema import OnDamage
+    from serve_app.video.job import Decoded
+
 Name = Literal["pyav", "torchcodec"]
-BACKENDS = ["pyav", pytest.param("torchcodec", marks=needs_torchcodec)]
+BACKENDS = ["pyav", pytest.param("torchcodec", marks=usable)] if INSTALLED else ["pyav"]
 backends = pytest.mark.parametrize("backend", BACKENDS)
 SIZE = FixedSize(48, 32)
 UNEVEN = tuple(float(t) for t in np.cumsum([0.04, 0.1, 0.02, 0.5] * 15))
@@ -36,6 +38,11 @@ CLIPS = {
     "uneven.mkv": Coding(options={**X264, "g": "15", "bf": "3"}, pts_seconds=UNEVEN),
     "late.mkv": Coding(options={**X264, "g": "15"}, pts_seconds=tuple(7 + n / 25 for n in range(60))),
 }
+
+
+def every_frame(data: bytes, backend: Name, on_damage: OnDamage) -> Decoded:
+    with VideoDecoder(data, backend=backend, on_damage=on_damage) as video:
+        return video.sampled(FpsSampling(fps=25))
 
 
 @backends
@@ -73,6 +80,7 @@ def test_pictures_are_upright_and_wide_pixels_are_widened(
     assert got.frames.data[0].shape == expected.shape
     assert np.abs(got.frames.data[0].astype(int) - expected).mean() < 8
     assert (got.video.rotation, got.video.width) == (rotation, expected.shape[1])
+    assert got.video.decoder == backend
 
 
 @backends
@@ -99,18 +107,20 @@ def test_the_same_file_gives_the_same_frames(tmp_path: Path, backend: Name) -> N
     assert (early.data[1] == late.data[0]).all()
 
 
-@needs_torchcodec
-def test_what_pyav_cannot_open_goes_to_torchcodec(tmp_path: Path) -> None:
-    """A format outside PyAV's list is decoded all the same, and the result says by whom and why."""
-    coding = Coding("rawvideo", options={}, container="yuv4mpegpipe")
-    path = encode(tmp_path / "a.y4m", drifting, 5, (96, 64), coding)
-    with pytest.raises(VideoUnreadableError):
-        VideoDecoder(path)
-    with VideoDecoder(path, backend="either") as video:
-        got = video.sampled(FpsSampling(fps=25))
-    assert len(got.frames) == 5
-    reason = "decoded by TorchCodec, since PyAV cannot open it: not a video in a known container"
-    assert got.warnings[0].startswith(reason)
+@backends
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi"])
+def test_a_cut_file_is_whole_for_neither(tmp_path: Path, backend: Name, name: str) -> None:
+    """What is cut short is an error, or used with a coverage and a warning that say so."""
+    front = {"movflags": "faststart"} if name == "a.mp4" else {}
+    coding = Coding(options={**X264, "g": "15", "bf": "0"}, container_options=front)
+    data = encode(tmp_path / name, drifting, 60, (96, 64), coding).read_bytes()
+    half = data[: len(data) * 2 // 3]
+    with pytest.raises(VideoUnreadableError, match="the file is cut short"):
+        every_frame(half, backend, "fail")
+    got = every_frame(half, backend, "partial")
+    assert 15 <= len(got.frames) < 60
+    assert not got.coverage.complete
+    assert any(said.startswith("the file is cut short") for said in got.warnings)
 
 
 def test_either_is_pyav_where_it_can(tmp_path: Path) -> None:
@@ -119,16 +129,6 @@ def test_either_is_pyav_where_it_can(tmp_path: Path) -> None:
     with VideoDecoder(path, backend="either") as video:
         assert repr(video).startswith("VideoDecoder(pyav,")
         assert video.sampled(FpsSampling()).warnings == ()
-
-
-@pytest.mark.skipif(INSTALLED, reason="TorchCodec is installed")
-def test_without_torchcodec_it_is_said_what_to_install(tmp_path: Path) -> None:
-    """Asked for by name it is missed; as the second choice PyAV's own error stays."""
-    path = encode(tmp_path / "a.mp4", drifting, 5, (96, 64))
-    with pytest.raises(ImportError, match=r"pip install 'capstream\[torchcodec\]'"):
-        VideoDecoder(path, backend="torchcodec")
-    with pytest.raises(VideoUnreadableError, match="not a video in a known container"):
-        VideoDecoder(b"hello", backend="either")
 
 
 def test_a_backend_that_is_none_is_named() -> None:

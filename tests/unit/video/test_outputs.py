@@ -118,17 +118,3 @@ def test_without_torch_it_is_said_what_to_install() -> None:
     """The error names the package."""
     with pytest.raises(ImportError, match=r"^torch is not installed: pip install torch$"):
         outputs.torch(some())
-
-
-@pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
-def test_a_tensor_shares_the_memory() -> None:
-    """What is written into the tensor stands in the array; memory that is read-only is copied."""
-    frames = some()
-    tensor = outputs.torch(frames)
-    assert tuple(tensor.shape) == (3, 3, 6, 8)
-    tensor[0, 0, 0, 0] = 7
-    assert frames.data[0, 0, 0, 0] == 7
-    assert tuple(outputs.torch(frames, "THWC").shape) == (3, 6, 8, 3)
-    frames.data.flags.writeable = False
-    outputs.torch(frames)[0, 0, 0, 0] = 9
-    assert frames.data[0, 0, 0, 0] == 7

@@ -197,6 +197,11 @@ async def test_a_damaged_window_leaves_the_video_open(sandbox: Sandbox, clip: Pa
     data[middle + 4000 : -3000] = bytes(len(data) - middle - 7000)
     (tmp_path / "spoilt.mp4").write_bytes(data)
     shot = Shot(SHOT.sampling, size=SHOT.size, on_damage="partial")
+    before, part = descriptors(sandbox), Shot(SHOT.sampling, 3, 3.6, SHOT.size)
+    with pytest.raises(VideoUnreadableError):
+        async with sandbox.open(DecodeJob(tmp_path / "spoilt.mp4", part), 9):
+            pass
+    assert descriptors(sandbox) == before
     async with sandbox.open(DecodeJob(tmp_path / "spoilt.mp4", shot), 0) as found:
         session = opened(found)
         held = descriptors(sandbox)
