@@ -30,7 +30,7 @@ def test_each_form_of_request_is_captioned(application: Application) -> None:
         chat,
         {"id": "images", "frames": {"urls": images, "times_s": [0, 1, 5]}},
         [{"role": "user", "content": [{"type": "video", "video": images, "fps": 4}]}],
-        {"id": "parts", "url": url, "windows": {"length_s": 1.5}},
+        {"id": "parts", "url": url, "windows": {"length_s": 1}},
     )
     records = list(application.results(6))
     made = {m.id: m for r in records if (m := CaptionRecord.model_validate_json(r.value or b""))}
@@ -38,7 +38,7 @@ def test_each_form_of_request_is_captioned(application: Application) -> None:
     assert made["images"].frames.pts_seconds == [0, 1, 5]
     assert (made["images"].source.images, made["images"].video.codec) == (3, "png")
     parts = made["parts"].captions
-    assert [(one.clip_index, one.start_s, one.end_s) for one in parts] == [(0, 0, 1.5), (1, 1.5, 2)]
+    assert [(one.clip_index, one.start_s, one.end_s) for one in parts] == [(0, 0, 1), (1, 1, 2)]
     assert made["parts"].coverage.complete
     mine = made["mine"]
     assert (len(mine.frames.pts_seconds), mine.metadata, mine.attempts) == (3, {"a": 1}, 1)
