@@ -25,7 +25,7 @@ from consumers.broker import BrokerProcess
 from consumers.producer import Submission, submit_all
 from consumers.reader import Until, records_of
 from serve_app.app import Parts
-from serve_app.deployments.captioner import Ask
+from serve_app.ask import Ask
 from serve_app.deployments.decoder import asked
 from serve_app.engines.protocol import Generation
 from serve_app.order import Orders

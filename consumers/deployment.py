@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ray import serve
@@ -20,7 +21,7 @@ from ray.serve.handle import DeploymentHandle
 
 from consumers.backlog import Work
 from consumers.clients import client_config
-from consumers.dispatch import Dispatcher
+from consumers.dispatch import Dispatcher, Tell
 from consumers.ends import Ends
 from consumers.halt import ADVICE, Halt
 from consumers.kafka import connect
@@ -29,6 +30,7 @@ from consumers.records import OutputRecord
 from consumers.runner import Pace, Runner
 from consumers.settlement import Ticket
 from consumers.topics import ensure_topics
+from consumers.window_producer import WindowProducer
 from serve_app.errors import Failure
 from serve_app.schema import Captioned, CaptionRequest
 from serve_app.settings import Settings
@@ -36,8 +38,18 @@ from serve_app.settings import Settings
 log = logging.getLogger("ray.serve")
 
 LOOP_DIED = 70
+FLUSH_S = 0.5
 # Any: what a handle's call is said to return has no one type.
 Answer = Callable[[Any, float], Awaitable[Captioned | Failure]]
+Follow = Callable[[Any, float, Tell], Awaitable[Captioned | Failure]]
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How an answer over a handle is waited for: one, or the last of several of which each is told."""
+
+    answer: Answer
+    follow: Follow
 
 
 @serve.deployment(name="Consumer")
@@ -49,7 +61,7 @@ class Consumer:
         settings: Settings,
         decoder: DeploymentHandle[Any],
         broker: DeploymentHandle[Any] | None,
-        answer: Answer,
+        calls: Calls,
         start: str,
     ) -> None:
         if broker is not None:
@@ -60,14 +72,19 @@ class Consumer:
         own = settings.consumer
         self._settings = own
         self._decoder = decoder
-        self._answer = answer
+        self._calls = calls
         self._name = serve.get_replica_context().replica_id.unique_id
         self._loop = asyncio.get_running_loop()
+        self._windows = None if settings.topics.windows is None else WindowProducer(settings)
         self._ends = Ends(client_config(settings.broker))
         self._topics = frozenset((settings.topics.requests, *settings.retry_topics))
         clocks = system_clocks()
         self._dispatcher = Dispatcher(
-            self._call, self._finish, attempts_of(settings), target_of(settings, self._name), clocks.epoch_ms
+            self._call,
+            self._finish,
+            attempts_of(settings),
+            target_of(settings, self._name, self._windows),
+            clocks.epoch_ms,
         )
         transport = await asyncio.to_thread(connect, settings)
         pace = Pace(own.settle_interval_ms / 1000)
@@ -82,8 +99,16 @@ class Consumer:
         self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
         self._thread.start()
 
-    async def _call(self, request: CaptionRequest) -> Captioned | Failure:
-        return await self._answer(self._decoder.caption.remote(request), self._settings.record_timeout_s)
+    async def _call(self, request: CaptionRequest, tell: Tell) -> Captioned | Failure:
+        timeout_s = self._settings.record_timeout_s
+        if self._windows is None:
+            return await self._calls.answer(self._decoder.caption.remote(request), timeout_s)
+        stream = self._decoder.options(stream=True).windows.remote(request)
+        try:
+            return await self._calls.follow(stream, timeout_s, tell)
+        finally:
+            # What is not acknowledged is published once more, with the caption: mostly a moment suffices.
+            await asyncio.to_thread(self._windows.flush, FLUSH_S)
 
     def _start(self, work: Work) -> None:
         self._loop.call_soon_threadsafe(self._dispatcher.start, work)

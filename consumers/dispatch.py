@@ -38,6 +38,8 @@ from consumers.records import (
 )
 from consumers.retries import Arrival, Retries, retry_record
 from consumers.settlement import Ticket
+from consumers.window_records import window_output, window_record
+from consumers.windows import Publish, Told
 from serve_app.errors import (
     Failure,
     InternalError,
@@ -46,23 +48,26 @@ from serve_app.errors import (
     RequestInvalidError,
     WorkerLostError,
 )
-from serve_app.schema import Captioned, CaptionRequest
+from serve_app.schema import Caption, Captioned, CaptionRequest
 from serve_app.schema.values import parse
 
 log = logging.getLogger(__name__)
 
 Outcome = Captioned | Failure
-Call = Callable[[CaptionRequest], Awaitable[Outcome]]
+Tell = Callable[[Caption], None]
+Call = Callable[[CaptionRequest, Tell], Awaitable[Outcome]]
+"""Asks the tiers; windows of a long video are told as they finish."""
 Finish = Callable[[Ticket, tuple[OutputRecord, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where results go, and what is written on each."""
+    """Where results go, and what is written on each; who publishes windows before the rest, if anybody."""
 
     names: Names
     marks: Marks
     retries: Retries
+    publish: Publish | None = None
 
 
 def is_overloaded(outcome: Outcome) -> bool:
@@ -137,12 +142,13 @@ class Dispatcher:
         except RequestInvalidError as error:
             once = replace(arrival, attempts=arrival.attempts + 1)
             return (self._letter(once, Failure.of(error), arrival.record.id),)
-        outcome, arrival = await self._persist(request, arrival)
+        outcome, arrival, told = await self._persist(request, arrival)
         match outcome:
             case Captioned():
                 marks = self._target.marks
                 caption = caption_record(arrival.record, request, outcome, arrival.attempts, marks)
-                return (caption_output(arrival.record, caption, self._target.names, marks),)
+                whole = caption_output(arrival.record, caption, self._target.names, marks)
+                return (*told.left(outcome.captions), whole)
             case Failure():
                 if self._draining and is_transient(outcome):
                     return None
@@ -172,8 +178,17 @@ class Dispatcher:
         verdict = Verdict(failure, arrival.attempts, request_id, self._target.marks)
         return dead_letter(arrival.record, verdict, self._target.names)
 
-    async def _persist(self, request: CaptionRequest, arrival: Arrival) -> tuple[Outcome, Arrival]:
-        """What came of it in place, and the arrival with what was tried."""
+    def _told(self, request: CaptionRequest, record: InputRecord, attempt: int) -> Told:
+        topic, marks = self._target.names.windows, self._target.marks
+
+        def make(caption: Caption) -> OutputRecord:
+            window = window_record(record, request, caption, attempt, marks)
+            return window_output(record, window, topic or "", marks)
+
+        return Told(self._target.publish if topic is not None else None, make)
+
+    async def _persist(self, request: CaptionRequest, arrival: Arrival) -> tuple[Outcome, Arrival, Told]:
+        """What came of it in place, the arrival with what was tried, and the windows of the last attempt."""
         pause = wait_random_exponential(multiplier=self._attempts.initial_s, max=self._attempts.max_s)
         failures = Counter(arrival.failures)
         tries = AsyncRetrying(
@@ -189,15 +204,19 @@ class Dispatcher:
             retry_error_callback=_last_outcome,
         )
 
+        made, told = 0, self._told(request, arrival.record, arrival.attempts + 1)
+
         async def attempt() -> Outcome:
-            outcome: Outcome = await patience.copy()(self._call, request)
+            nonlocal made, told
+            made += 1
+            told = self._told(request, arrival.record, arrival.attempts + made)
+            outcome: Outcome = await patience.copy()(self._call, request, told)
             if isinstance(outcome, Failure):
                 failures[outcome.error_class] += 1
             return outcome
 
         outcome: Outcome = await tries(attempt)
-        made = int(tries.statistics.get("attempt_number", 1))
-        return outcome, replace(arrival, attempts=arrival.attempts + made, failures=failures)
+        return outcome, replace(arrival, attempts=arrival.attempts + made, failures=failures), told
 
     def _is_enough(self, state: RetryCallState, failures: Failures) -> bool:
         """Whether no attempt in place follows the last one."""

@@ -13,6 +13,7 @@ from consumers.ledger import Ledger
 from consumers.records import Marks, Names
 from consumers.retries import Retries, RetryTopic
 from consumers.runner import Clocks, Parts
+from consumers.windows import Publish
 from serve_app.settings import Settings
 
 MIB = 1024 * 1024
@@ -40,7 +41,8 @@ def retries_of(settings: Settings) -> Retries:
 
 def names_of(settings: Settings) -> Names:
     """The topics of results."""
-    return Names(settings.topics.captions, settings.topics.dead_letters)
+    topics = settings.topics
+    return Names(topics.captions, topics.dead_letters, topics.windows)
 
 
 def attempts_of(settings: Settings) -> Attempts:
@@ -55,14 +57,15 @@ def attempts_of(settings: Settings) -> Attempts:
     )
 
 
-def target_of(settings: Settings, consumer: str) -> Target:
-    """Where results go, with the consumer's name on them."""
+def target_of(settings: Settings, consumer: str, publish: Publish | None = None) -> Target:
+    """Where results go, with the consumer's name on them, and who publishes windows as they finish."""
     engines = {
         name: "/".join(filter(None, (one.engine.kind, one.engine.model_id)))
         for name, one in settings.named_captioners.items()
     }
     named = ", ".join(engine if name is None else f"{name}={engine}" for name, engine in engines.items())
-    return Target(names_of(settings), Marks(settings.config_hash(), consumer, named), retries_of(settings))
+    marks = Marks(settings.config_hash(), consumer, named)
+    return Target(names_of(settings), marks, retries_of(settings), publish)
 
 
 def system_clocks() -> Clocks:

@@ -34,7 +34,8 @@ class TopicShape:
 
 def topic_names(topics: TopicSettings, retries: Collection[str] = ()) -> list[str]:
     """The topics that the consumer reads and writes; ``retries`` are the names of the retry topics."""
-    return [topics.requests, topics.captions, topics.dead_letters, *retries]
+    windows = [] if topics.windows is None else [topics.windows]
+    return [topics.requests, topics.captions, topics.dead_letters, *windows, *retries]
 
 
 def plans(topics: TopicSettings, retries: Collection[str] = ()) -> list[TopicPlan]:

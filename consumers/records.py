@@ -94,6 +94,7 @@ class Names:
 
     captions: str
     dead_letters: str
+    windows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +121,20 @@ def caption_record(
     record: InputRecord, request: CaptionRequest, captioned: Captioned, attempts: int, marks: Marks
 ) -> CaptionRecord:
     """Tie a caption to the record that asked for it."""
-    origin = Origin(
-        topic=record.topic, partition=record.partition, offset=record.offset, timestamp_ms=record.timestamp_ms
-    )
     return CaptionRecord(
         id=request.id or record.id,
-        request=origin,
+        request=origin_of(record),
         attempts=attempts,
         config_hash=marks.config_hash,
         metadata=request.metadata,
         **{name: getattr(captioned, name) for name in Captioned.model_fields},
+    )
+
+
+def origin_of(record: InputRecord) -> Origin:
+    """The request's place."""
+    return Origin(
+        topic=record.topic, partition=record.partition, offset=record.offset, timestamp_ms=record.timestamp_ms
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any, cast
 from ray.serve import Application, Deployment
 
 from consumers.broker_deployment import Broker
-from consumers.deployment import Consumer
+from consumers.deployment import Calls, Consumer
 from serve_app.checks import checked
-from serve_app.deployments.calls import answer
+from serve_app.deployments.calls import answer, followed
 from serve_app.deployments.captioner import BuildEngine, Captioner
 from serve_app.deployments.decoder import Decoder, Prepare
 from serve_app.deployments.ingress import Ingress
@@ -48,7 +48,7 @@ def compose(settings: Settings, parts: Parts = Parts()) -> Application:
     decoder = _bound(Decoder, settings, captioners, parts.prepare)
     broker = _bound(Broker, settings) if isinstance(settings.broker, EmbeddedBroker) else None
     start = uuid.uuid4().hex
-    consumer = _bound(Consumer, settings, decoder, broker, answer, start)
+    consumer = _bound(Consumer, settings, decoder, broker, Calls(answer, followed), start)
     return _bound(Ingress, settings, decoder, consumer)
 
 

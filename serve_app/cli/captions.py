@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from pathlib import Path
 
@@ -53,48 +52,9 @@ def caption(
 
 
 async def _captioned(settings: Settings, request: CaptionRequest) -> CaptionRecord:
-    from serve_app.engines.protocol import Prompt  # noqa: PLC0415  decoding and numpy are needed by few commands
-    from serve_app.engines.table import build_engine  # noqa: PLC0415
-    from serve_app.errors import Failure  # noqa: PLC0415
-    from serve_app.order import Orders  # noqa: PLC0415
-    from serve_app.preparation import Preparation  # noqa: PLC0415
-    from serve_app.result import Place, Said, captioned, reused, span_of  # noqa: PLC0415
-    from serve_app.reuse import Kept  # noqa: PLC0415
-    from serve_app.schema import EngineFacts  # noqa: PLC0415
+    from serve_app.alone import caption_alone  # noqa: PLC0415  decoding and numpy are needed by few commands
 
-    order = Orders(settings).of(request)
-    preparation = Preparation(settings)
-    engine = build_engine(order.settings.engine)
-    try:
-        await engine.start()
-        await preparation.start()
-        async with preparation.open(order) as prepared:
-            if isinstance(prepared, Kept):
-                return _recorded(settings, request, reused(prepared, Place("here", "here")))
-            began = time.monotonic()
-            span = span_of(prepared.facts)
-            prompt = Prompt(
-                prepared.frames,
-                tuple(prepared.facts.frames.pts_seconds),
-                span.duration_s,
-                order.task.name,
-                order.text(span),
-                params=order.params,
-                output=order.output,
-                start_s=span.start_s,
-            )
-            key = prepared.key
-            (outcome,) = await engine.generate([prompt])
-        if isinstance(outcome, Failure):
-            raise outcome.raised()
-        said = Said(outcome, EngineFacts(kind=engine.kind, model=engine.model), "here")
-        made = captioned(prepared.facts, said, order, time.monotonic() - began, Place("here", "here"))
-        if key is not None:
-            await preparation.keep(key, made)
-    finally:
-        await preparation.close()
-        await engine.close()
-    return _recorded(settings, request, made)
+    return _recorded(settings, request, await caption_alone(settings, request))
 
 
 def _recorded(settings: Settings, request: CaptionRequest, made: Captioned) -> CaptionRecord:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +22,7 @@ from serve_app.errors import Failure, InternalError, OverloadedError, RecordErro
 
 # What `handle.method.remote(...)` is said to return; only the first kind is ever asked for here.
 Response = DeploymentResponse[Any] | DeploymentResponseGenerator[Any]
+Stream = DeploymentResponseGenerator[Any]
 log = logging.getLogger("ray.serve")
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -52,9 +54,31 @@ async def answer(response: Response, timeout_s: float) -> Any:  # noqa: ANN401  
 
     A handle's calls are untyped, so the caller names the type of the answer.
     """
+    return await _waited(_one(response), response, timeout_s)
+
+
+async def followed(response: Stream, timeout_s: float, tell: Callable[[Any], None]) -> Any:  # noqa: ANN401  as above
+    """The same for the last item of a stream; each item before it is told as it comes."""
+    return await _waited(_last(response, tell), response, timeout_s)
+
+
+async def _one(response: Response) -> Any:  # noqa: ANN401  as above
+    return await response
+
+
+async def _last(response: Stream, tell: Callable[[Any], None]) -> Any:  # noqa: ANN401  as above
+    last: Any = None
+    async for item in response:
+        if last is not None:
+            tell(last)
+        last = item
+    return last
+
+
+async def _waited(answered: Coroutine[Any, Any, Any], response: Response, timeout_s: float) -> Any:  # noqa: ANN401  as above
     try:
         async with asyncio.timeout(timeout_s):
-            return await response
+            return await answered
     except RayTaskError as error:
         return Failure.of(_bug(error))
     except TimeoutError:

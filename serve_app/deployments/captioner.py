@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ray import serve
 
+from serve_app.ask import Ask
 from serve_app.deployments.batches import Batches
-from serve_app.engines.protocol import Engine, Prompt
+from serve_app.engines.protocol import Engine
 from serve_app.errors import Failure
 from serve_app.result import Said
-from serve_app.schema import EngineFacts, GenerationParams, Output
+from serve_app.schema import EngineFacts
 from serve_app.settings import DEFAULT_ONGOING_REQUESTS, CaptionerSettings, EngineSettings
 from serve_app.settings.captioner import changed
 
 BuildEngine = Callable[[EngineSettings], Engine]
-PIXELS_PER_TOKEN = 28 * 28  # where no profile says what frames cost
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What goes to the captioner beside the frames; times in seconds, ``deadline_s`` since 1970."""
-
-    pts_seconds: tuple[float, ...]
-    start_s: float
-    duration_s: float
-    task: str
-    text: str
-    params: GenerationParams
-    output: Output | None
-    visual_tokens: int | None
-    deadline_s: float
 
 
 @serve.deployment(name="Captioner", max_ongoing_requests=DEFAULT_ONGOING_REQUESTS)
@@ -52,22 +36,12 @@ class Captioner:
         """Take up ``user_config`` of the Serve YAML, at start and while it runs; ``SettingsError``."""
         self._batches.change(changed(self._settings, user_config).batch)
 
-    async def caption(self, frames: np.ndarray, ask: Ask) -> Said | Failure:
-        """Caption ``frames`` (uint8, T x H x W x 3, RGB; read-only where they came by reference)."""
-        tokens = ask.visual_tokens
-        prompt = Prompt(
-            frames,
-            ask.pts_seconds,
-            ask.duration_s,
-            ask.task,
-            ask.text,
-            params=ask.params,
-            output=ask.output,
-            start_s=ask.start_s,
-            visual_tokens=frames.size // 3 // PIXELS_PER_TOKEN if tokens is None else tokens,
-            deadline_s=ask.deadline_s,
-        )
-        outcome = await self._batches.take(prompt)
+    async def caption(self, frames: np.ndarray | None, ask: Ask) -> Said | Failure:
+        """Caption ``frames`` (uint8, T x H x W x 3, RGB; read-only where they came by reference).
+
+        Without frames the text is all that the engine gets.
+        """
+        outcome = await self._batches.take(ask.prompt(frames))
         if isinstance(outcome, Failure):
             return outcome
         facts = EngineFacts(kind=self._engine.kind, model=self._engine.model)

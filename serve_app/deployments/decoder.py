@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import ray
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.ask import Ask, asked
 from serve_app.deployments.calls import answer
-from serve_app.deployments.captioner import Ask
 from serve_app.errors import Failure, RecordError
 from serve_app.order import Order, Orders
-from serve_app.preparation import Facts, Prepared
-from serve_app.result import Place, Said, captioned, reused, span_of
+from serve_app.preparation import Prepared, Windowed
+from serve_app.result import Place, Said, captioned, reused
 from serve_app.reuse import Kept
-from serve_app.schema import Captioned, CaptionRequest
+from serve_app.schema import Caption, Captioned, CaptionRequest
 from serve_app.settings import Settings
 from serve_app.video.job import Contained
+from serve_app.windowed import Tell, caption_windows, ignored
 
+Frames: TypeAlias = "np.ndarray | ray.ObjectRef[np.ndarray]"
 BY_REFERENCE_BYTES = 256 * 1024  # below, a copy in the message costs less than an object in the store
 
 
@@ -38,7 +40,7 @@ class Prepare(Protocol):
     def contained(self) -> Contained:
         """What stands around the decoding processes."""
 
-    def open(self, order: Order) -> AbstractAsyncContextManager[Prepared | Kept]:
+    def open(self, order: Order) -> AbstractAsyncContextManager[Prepared | Windowed | Kept]:
         """Fetch and decode, or find the caption."""
 
     async def keep(self, key: str, captioned: Captioned) -> None:
@@ -67,34 +69,47 @@ class Decoder:
 
     async def caption(self, request: CaptionRequest) -> Captioned | Failure:
         """Caption one video; what goes wrong with it comes back as a value."""
+        return await self._caption(request, ignored)
+
+    async def windows(self, request: CaptionRequest) -> AsyncIterator[Caption | Captioned | Failure]:
+        """The same as a stream: the captions of a long video's windows as they finish, then the whole."""
+        told: asyncio.Queue[Caption | None] = asyncio.Queue()
+        task = asyncio.create_task(self._caption(request, told.put_nowait))
+        task.add_done_callback(lambda _: told.put_nowait(None))
+        try:
+            while (caption := await told.get()) is not None:
+                yield caption
+            yield await task
+        finally:
+            task.cancel()
+
+    async def _caption(self, request: CaptionRequest, tell: Tell) -> Captioned | Failure:
         try:
             order = self._orders.of(request)
             async with self._prepare.open(order) as prepared:
                 if isinstance(prepared, Kept):
                     return reused(prepared, self._place)
-                handed = await _handed_over(prepared.frames)
+                asker = Handle(self._captioners[order.captioner], order.settings.timeout_s)
+                if isinstance(prepared, Windowed):
+                    made = await caption_windows(prepared, order, asker, self._place, tell)
+                    return await self._kept(prepared.key, made)
+                handed = await asker.hand_over(prepared.frames)
                 facts, key = prepared.facts, prepared.key
             # The child is free again: only the frames in the store wait for the caption.
             began = time.monotonic()
-            said = await self._asked(handed, facts, order)
+            ask = asked(facts, order, deadline_s=time.time() + order.settings.timeout_s)
+            said = await asker.ask(handed, ask)
             if isinstance(said, Failure):
                 return said
             made = captioned(facts, said, order, time.monotonic() - began, self._place)
         except RecordError as error:
             return Failure.of(error)
+        return await self._kept(key, made)
+
+    async def _kept(self, key: str | None, made: Captioned) -> Captioned:
         if key is not None:
             await self._prepare.keep(key, made)
         return made
-
-    async def _asked(
-        self, frames: np.ndarray | ray.ObjectRef[np.ndarray], facts: Facts, order: Order
-    ) -> Said | Failure:
-        timeout_s = order.settings.timeout_s
-        ask = asked(facts, order, deadline_s=time.time() + timeout_s)
-        said: Said | Failure = await answer(
-            self._captioners[order.captioner].caption.remote(frames, ask), timeout_s
-        )
-        return said
 
     async def status(self) -> dict[str, object]:
         """State of this replica, as :class:`serve_app.deployments.ingress.DecoderStatus` shows it."""
@@ -107,25 +122,21 @@ class Decoder:
         await self._prepare.close()
 
 
-def asked(facts: Facts, order: Order, deadline_s: float) -> Ask:
-    """What goes to the captioner beside the frames."""
-    span = span_of(facts)
-    return Ask(
-        tuple(facts.frames.pts_seconds),
-        span.start_s,
-        span.duration_s,
-        order.task.name,
-        order.text(span),
-        params=order.params,
-        output=order.output,
-        visual_tokens=facts.frames.visual_tokens,
-        deadline_s=deadline_s,
-    )
+class Handle:
+    """Asks a captioner over its handle, with frames by reference where a copy would cost more."""
 
+    def __init__(self, captioner: DeploymentHandle[Any], timeout_s: float) -> None:
+        self._captioner, self._timeout_s = captioner, timeout_s
 
-async def _handed_over(frames: np.ndarray) -> np.ndarray | ray.ObjectRef[np.ndarray]:
-    # The view is only lent: either way of handing over copies it once, and the store's copy is then
-    # mapped by the captioner without another.
-    if frames.nbytes < BY_REFERENCE_BYTES:
-        return frames.copy()
-    return await asyncio.to_thread(ray.put, frames)
+    async def hand_over(self, frames: np.ndarray) -> Frames:
+        """The frames as they travel."""
+        # The view is only lent: either way of handing over copies it once, and the store's copy is then
+        # mapped by the captioner without another.
+        if frames.nbytes < BY_REFERENCE_BYTES:
+            return frames.copy()
+        return await asyncio.to_thread(ray.put, frames)
+
+    async def ask(self, handed: Frames | None, ask: Ask) -> Said | Failure:
+        """What the captioner says in time."""
+        said: Said | Failure = await answer(self._captioner.caption.remote(handed, ask), self._timeout_s)
+        return said

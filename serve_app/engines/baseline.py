@@ -42,6 +42,9 @@ class BaselineEngine:
 def outcome_of(prompt: Prompt) -> Outcome:
     """The caption of one video, or why there is none."""
     frames = prompt.frames
+    if frames is None:
+        told = f"the baseline engine is no model and writes nothing from text (task {prompt.task})"
+        return Failure.of(EngineRejectedError(told))
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != "uint8" or frames.size == 0:
         found = f"{frames.dtype} {frames.shape}"
         return Failure.of(EngineRejectedError(f"frames must be uint8, T x H x W x 3 and not empty: {found}"))

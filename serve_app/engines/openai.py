@@ -121,22 +121,28 @@ def request_of(prompt: Prompt, settings: OpenAiSettings) -> dict[str, Any]:
     """The arguments of a chat completion."""
     params = prompt.params.model_dump(mode="json", exclude_none=True)
     extra = dict(settings.extra_body) | {key: params.pop(key) for key in NOT_OPENAIS & params.keys()}
-    frames = Frames(prompt.frames, np.array(prompt.pts_seconds))
-    pictures = base64_jpeg(frames, settings.jpeg_quality)
-    match settings.parts:
-        case "images":
-            parts = [_part("image_url", f"data:image/jpeg;base64,{one}") for one in pictures]
-        case "video":
-            parts = [_part("video_url", f"data:video/jpeg;base64,{','.join(pictures)}")]
-            times = asdict(Times.of(prompt)) | {"num_frames": -1}
-            extra |= {"media_io_kwargs": {"video": times}}
-        case _:
-            assert_never(settings.parts)
+    parts = [] if prompt.frames is None else _parts(prompt.frames, prompt, settings, extra)
     if prompt.output is not None:
         params |= _form(prompt.output, extra)
     content = [*parts, {"type": "text", "text": prompt.text}]
     messages = [{"role": "user", "content": content}]
     return {"model": settings.model, "messages": messages, **params, "extra_body": extra}
+
+
+def _parts(
+    pixels: np.ndarray, prompt: Prompt, settings: OpenAiSettings, extra: dict[str, Any]
+) -> list[dict[str, Any]]:
+    frames = Frames(pixels, np.array(prompt.pts_seconds))
+    pictures = base64_jpeg(frames, settings.jpeg_quality)
+    match settings.parts:
+        case "images":
+            return [_part("image_url", f"data:image/jpeg;base64,{one}") for one in pictures]
+        case "video":
+            times = asdict(Times.of(prompt)) | {"num_frames": -1}
+            extra["media_io_kwargs"] = {"video": times}
+            return [_part("video_url", f"data:video/jpeg;base64,{','.join(pictures)}")]
+        case _:
+            assert_never(settings.parts)
 
 
 def _part(kind: str, url: str) -> dict[str, Any]:

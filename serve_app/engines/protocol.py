@@ -14,16 +14,18 @@ from serve_app.schema import GenerationParams, Output, Usage
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
-    """One video for the engine.
+    """One video for the engine, or a text alone.
 
-    ``frames`` are uint8, T x H x W x 3, RGB, and may be read-only; ``pts_seconds`` has a time for each.
+    ``frames`` are uint8, T x H x W x 3, RGB, and may be read-only; ``pts_seconds`` has a time for each. There
+    are none where the text is all: ``frames`` is ``None`` then, and an engine that cannot do with that
+    answers with an ``EngineRejectedError``.
     ``text`` is what is asked; an engine without a model leaves it unread. ``output`` is the form that the
     answer must have. The stretch of the video that is captioned begins at ``start_s``, on the timeline of
     ``pts_seconds``, and lasts ``duration_s`` seconds. ``deadline_s`` is in seconds since 1970: nobody waits
     for the answer after it.
     """
 
-    frames: np.ndarray = field(repr=False)
+    frames: np.ndarray | None = field(repr=False)
     pts_seconds: tuple[float, ...]
     duration_s: float
     task: str

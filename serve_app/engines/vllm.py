@@ -120,10 +120,14 @@ class VllmEngine:
         return _generation(answers)
 
     def _input(self, prompt: Prompt) -> Any:  # noqa: ANN401  one of vLLM's many prompt types
-        content = [{"type": "video"}, {"type": "text", "text": prompt.text}]
+        content = [{"type": "text", "text": prompt.text}]
+        if prompt.frames is not None:
+            content.insert(0, {"type": "video"})
         text = self._processor.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
         )
+        if prompt.frames is None:
+            return {"prompt": text}
         times = dataclasses.asdict(Times.of(prompt)) | {
             "video_backend": "capstream",
             "do_sample_frames": False,

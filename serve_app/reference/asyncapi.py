@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serve_app.schema import CAPTION_SCHEMA, REQUEST_SCHEMA
+from serve_app.schema import CAPTION_SCHEMA, REQUEST_SCHEMA, WINDOW_SCHEMA
 from serve_app.settings import Settings
 
 Node = dict[str, Any]
@@ -13,6 +13,12 @@ CAPTION_HEADERS = {
     "capstream.schema": f"{CAPTION_SCHEMA}.",
     "capstream.consumer": "The consumer replica that settled the request.",
     "capstream.origin": "Where the request's record stands: topic-partition-offset.",
+}
+WINDOWS = "video.captions.windows"
+WINDOW_HEADERS = CAPTION_HEADERS | {
+    "capstream.id": "The request's id, #, and the window's number.",
+    "capstream.schema": f"{WINDOW_SCHEMA}.",
+    "capstream.consumer": "The consumer replica that published it.",
 }
 REPLAY_HEADERS = {
     "capstream.replayed_from": "Only on a replayed request: topic-partition-offset of its dead letter.",
@@ -79,6 +85,11 @@ def asyncapi() -> Node:
         "channels": {
             "requests": _channel(topics.requests, "Videos to caption.", "request"),
             "captions": _channel(topics.captions, "One record for each captioned video.", "caption"),
+            "windows": _channel(
+                WINDOWS,
+                "Windows of long videos as they finish; only where topics.windows names it.",
+                "window",
+            ),
             "deadLetters": _channel(topics.dead_letters, "Requests that got no caption.", "deadLetter"),
             **{
                 f"retry{index}": _channel(name, f"Requests to be tried again after {delay_s:g} s.", "retry")
@@ -88,6 +99,7 @@ def asyncapi() -> Node:
         "operations": {
             "takeRequest": _operation("receive", "requests", "Take a request."),
             "sendCaption": _operation("send", "captions", "Publish a caption."),
+            "sendWindow": _operation("send", "windows", "Publish a window's caption, at least once."),
             "sendDeadLetter": _operation("send", "deadLetters", "Publish a request that failed."),
             **{
                 f"{action}Retry{index}": _operation(action, f"retry{index}", summary)
@@ -131,6 +143,15 @@ def _messages() -> Node:
             "contentType": "application/json",
             "headers": _headers(CAPTION_HEADERS, {}),
             "payload": {"$ref": "./schemas/caption.v1.json"},
+            "bindings": _key("The request's key, byte for byte."),
+        },
+        "window": {
+            "name": WINDOW_SCHEMA,
+            "summary": "What a window shows. It may come more than once, by the same id; the caption record "
+            "is what counts.",
+            "contentType": "application/json",
+            "headers": _headers(WINDOW_HEADERS, {}),
+            "payload": {"$ref": "./schemas/window.v1.json"},
             "bindings": _key("The request's key, byte for byte."),
         },
         "deadLetter": {

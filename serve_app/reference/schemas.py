@@ -10,7 +10,14 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from serve_app.schema import CAPTION_SCHEMA, REQUEST_SCHEMA, CaptionRecord, CaptionRequest
+from serve_app.schema import (
+    CAPTION_SCHEMA,
+    REQUEST_SCHEMA,
+    WINDOW_SCHEMA,
+    CaptionRecord,
+    CaptionRequest,
+    WindowRecord,
+)
 from serve_app.schema.sampling import SAMPLING_BY_KEY
 
 Schema = dict[str, Any]
@@ -20,7 +27,8 @@ URL_PATTERN = r"^\s*[A-Za-z][A-Za-z0-9+.\-]*:\S+\s*$"
 REQUEST_NOTE = (
     "One video to caption: a JSON object, a URL in a JSON string, or a list of chat messages. The URL alone, "
     "without JSON around it, is taken too. Not expressed here: end_s must be above start_s, min_frames must "
-    "not be above max_frames, nor frame_factor, messages must hold exactly one video or video_url item, and "
+    "not be above max_frames, nor frame_factor, overlap_s of windows must be below their length_s, windows "
+    "do not go with sampling by times, messages must hold exactly one video or video_url item, and "
     "frames exactly one of fps and times_s, of which the second rises and has a time for each image. "
     "The reader is more lenient with numbers: it takes them as text, too."
 )
@@ -54,6 +62,12 @@ def caption_schema() -> Schema:
     whole: Schema = _tidied(CaptionRecord.model_json_schema(by_alias=True, mode="serialization"))
     head = {"$schema": DIALECT, "$id": _identifier(CAPTION_SCHEMA), "title": CAPTION_SCHEMA}
     return head | whole
+
+
+def window_schema() -> Schema:
+    """Schema of ``capstream.window/v1``."""
+    whole: Schema = _tidied(WindowRecord.model_json_schema(by_alias=True, mode="serialization"))
+    return {"$schema": DIALECT, "$id": _identifier(WINDOW_SCHEMA), "title": WINDOW_SCHEMA} | whole
 
 
 def _identifier(name: str) -> str:

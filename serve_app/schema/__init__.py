@@ -46,10 +46,13 @@ from serve_app.schema.sampling import (
     UniformSampling,
     name_strategy,
 )
+from serve_app.schema.window import WINDOW_SCHEMA, WindowRecord
+from serve_app.schema.windows import Windows
 
 __all__ = [
     "CAPTION_SCHEMA",
     "REQUEST_SCHEMA",
+    "WINDOW_SCHEMA",
     "Caption",
     "CaptionRecord",
     "CaptionRequest",
@@ -82,6 +85,8 @@ __all__ = [
     "UniformSampling",
     "Usage",
     "VideoFacts",
+    "WindowRecord",
+    "Windows",
     "Workers",
     "name_output",
     "name_strategy",

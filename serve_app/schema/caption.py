@@ -59,12 +59,15 @@ class VideoFacts(Closed):
 class FrameFacts(Closed):
     """The frames that the engine saw."""
 
-    pts_seconds: list[float] = Field(description="The exact pts of each frame, on the container's timeline.")
+    pts_seconds: list[float] = Field(
+        description="The exact pts of each frame, on the container's timeline; empty for windows, whose "
+        "captions have them."
+    )
     width: int = Field(ge=1)
     height: int = Field(ge=1)
     profile: str | None = Field(default=None, description="The model profile that was followed; null: none.")
     visual_tokens: int | None = Field(
-        default=None, ge=0, description="What the frames cost the model by its profile; null without one."
+        default=None, ge=0, description="What all frames cost the model by its profile; null without one."
     )
 
 
@@ -93,8 +96,14 @@ class Coverage(Closed):
 class Caption(Closed):
     """One caption and the half-open range of the video that it describes."""
 
+    clip_index: int = Field(
+        default=0, ge=0, description="Which window, counted from 0; those that were passed over count too."
+    )
     start_s: float
     end_s: float
+    pts_seconds: list[float] | None = Field(
+        default=None, description="The pts of each frame of a window; null for the whole: frames has them."
+    )
     text: str
     fields: JsonValue = Field(
         default=None, description="The answer's JSON, as its schema allows it; null where none was asked for."
@@ -124,7 +133,9 @@ class Timings(Closed):
     fetch_s: float = Field(ge=0)
     decode_s: float = Field(ge=0)
     caption_s: float = Field(
-        ge=0, description="From handing over the frames to the caption, batching included."
+        ge=0,
+        description="From handing over the frames to the caption, batching included; of windows from the "
+        "first one's frames to the last text, decoding included.",
     )
 
 
@@ -154,7 +165,9 @@ class Origin(Closed):
 class Captioned(Closed):
     """One captioned video, before it is tied to its record."""
 
-    caption: str = Field(description="The whole video's caption.")
+    caption: str = Field(
+        description="The whole video's caption; of windows the task's summary, or their captions, one a line."
+    )
     captions: list[Caption] = Field(description="By range of time; one for the whole unless it was windowed.")
     fields: JsonValue = Field(default=None, description="The JSON of the whole video's caption, or null.")
     task: str

@@ -12,7 +12,8 @@ from serve_app.schema.frame_list import MAX_URL_CHARS, FrameList
 from serve_app.schema.generation import GenerationParams, Output, name_output
 from serve_app.schema.messages import ChatMessage, text_in, video_in
 from serve_app.schema.numbers import OptionalNumber, OptionalWhole
-from serve_app.schema.sampling import MAX_FRAMES, Sampling, name_strategy
+from serve_app.schema.sampling import MAX_FRAMES, Sampling, TimesSampling, name_strategy
+from serve_app.schema.windows import Windows
 
 REQUEST_SCHEMA: Final = "capstream.request/v1"
 # An id stands in headers, log lines and tables.
@@ -76,6 +77,9 @@ class CaptionRequest(Closed):
     end_s: OptionalNumber = Field(
         default=None, gt=0, description="On the container's timeline, not included."
     )
+    windows: Windows | None = Field(
+        default=None, description="Captions by window; default from the settings and the task."
+    )
     on_damage: OnDamage | None = Field(default=None, description=f"{ON_DAMAGE} Default from the settings.")
     max_sampled_frames: OptionalWhole = Field(
         default=None,
@@ -108,6 +112,8 @@ class CaptionRequest(Closed):
             raise ValueError("give exactly one of url, frames and messages")
         if self.start_s is not None and self.end_s is not None and self.end_s <= self.start_s:
             raise ValueError(f"end_s {self.end_s} must be above start_s {self.start_s}")
+        if self.windows is not None and isinstance(self.sampling, TimesSampling):
+            raise ValueError("windows choose frames of each, so sampling cannot be by times")
         if self.messages is not None:
             video_in(self.messages)
         return self

@@ -38,6 +38,7 @@ from serve_app.settings.profile import ModelProfile
 from serve_app.settings.sources import SourceSettings
 from serve_app.settings.tasks import TaskSettings
 from serve_app.settings.video import DecoderSettings, GeometrySettings, LimitSettings
+from serve_app.settings.windows import WindowSettings
 from serve_app.tasks.table import installed
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "TaskSettings",
     "TopicSettings",
     "VllmSettings",
+    "WindowSettings",
     "deployment_of",
     "holds_credentials",
     "is_secret",
@@ -94,6 +96,7 @@ class Settings(Closed):
     sources: SourceSettings = Field(default=SourceSettings(), description="Sources.")
     cache: CacheSettings = Field(default=CacheSettings(), description="Cache.")
     decoder: DecoderSettings = Field(default=DecoderSettings(), description="Decoder.")
+    windows: WindowSettings = Field(default=WindowSettings(), description="Windows of long videos.")
     captioner: CaptionerSettings = Field(default=CaptionerSettings(), description="Captioner.")
     captioners: dict[CaptionerName, CaptionerSettings] = Field(
         default_factory=dict,
@@ -120,8 +123,9 @@ class Settings(Closed):
         ]
         # Kafka's metrics write a dot as an underscore, and Kafka refuses the second of two such names.
         seen = {name.replace(".", "_"): whose for name, whose in made}
-        for key in ("requests", "captions", "dead_letters"):
-            name = getattr(topics, key)
+        for key in ("requests", "captions", "dead_letters", "windows"):
+            if (name := getattr(topics, key)) is None:
+                continue
             whose = seen.setdefault(name.replace(".", "_"), f"topics.{key}")
             if whose != f"topics.{key}":
                 told = f"the name of {whose}, perhaps but for . and _; allowed: another name"
@@ -195,6 +199,7 @@ class Settings(Closed):
             "geometry": self.decoder.geometry.model_dump(mode="json"),
             "max_sampled_frames": self.decoder.max_sampled_frames,
             "on_damage": self.decoder.on_damage,
+            "windows": self.windows.model_dump(mode="json", exclude={"in_flight", "most"}),
             "tasks": {name: task.model_dump(mode="json") for name, task in self.tasks.items()},
             "captioners": {name or "": self._deciding(one) for name, one in self.named_captioners.items()},
         }

@@ -87,6 +87,12 @@ class TopicSettings(Closed):
     requests: str = Field(default="video.requests", pattern=TOPIC, description="Input topic.")
     captions: str = Field(default="video.captions", pattern=TOPIC, description="Output topic.")
     dead_letters: str = Field(default="video.requests.dlq", pattern=TOPIC, description="Dead letter topic.")
+    windows: str | None = Field(
+        default=None,
+        pattern=TOPIC,
+        description="Topic of the captions of windows, as they finish, such as video.captions.windows. "
+        "Default: none, they are in the whole video's record alone.",
+    )
     create: bool = Field(default=True, description="Create missing topics at start.")
     partitions: Whole = Field(default=6, ge=1, le=10_000, description="Partitions of a created topic.")
     replication_factor: Whole = Field(default=1, ge=1, le=9, description="Replicas of a created topic.")
@@ -100,9 +106,9 @@ class TopicSettings(Closed):
     retention_hours: Whole = Field(default=168, ge=1, le=87_600, description="Retention of a created topic.")
     max_message_mib: Whole = Field(default=8, ge=1, le=256, description="Largest record of a created topic.")
 
-    @field_validator("requests", "captions", "dead_letters")
+    @field_validator("requests", "captions", "dead_letters", "windows")
     @classmethod
-    def _no_folder(cls, value: str) -> str:
+    def _no_folder(cls, value: str | None) -> str | None:
         if value in (".", ".."):
             raise ValueError("Kafka has no topic of this name; allowed: any other of the pattern " + TOPIC)
         return value

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from serve_app.errors import RequestInvalidError
 from serve_app.schema import Closed, GenerationParams, Output, name_output
 from serve_app.tasks.output import check_output
-from serve_app.tasks.template import Template
+from serve_app.tasks.template import SUMMARY_FACTS, Template
 
 
 class TaskSettings(Closed):
@@ -21,6 +21,14 @@ class TaskSettings(Closed):
         max_length=32_768,
         description="A template: {prompt} is the request's, {duration_s}, {start_s}, {end_s} and "
         "{frame_count} are the video's, other {names} are the request's variables.",
+    )
+    summary: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=32_768,
+        description="A template by which the captions of windows are put together, without frames: "
+        "{captions} are theirs with their times, {window_count} is how many. A task that has one always "
+        "takes windows.",
     )
     output: Annotated[Output | None, BeforeValidator(name_output)] = Field(
         default=None, description="The form that the text must have."
@@ -40,6 +48,13 @@ class TaskSettings(Closed):
     def _template(cls, value: str | None) -> str | None:
         if value is not None:
             Template(value)
+        return value
+
+    @field_validator("summary")
+    @classmethod
+    def _of_captions(cls, value: str | None) -> str | None:
+        if value is not None and "captions" not in Template(value, SUMMARY_FACTS).names:
+            raise ValueError("it does not name {captions}; allowed: a template that does")
         return value
 
     @field_validator("output")

@@ -15,9 +15,10 @@ from serve_app.errors import RequestInvalidError, SettingsError
 from serve_app.tasks.describe import DESCRIBE
 from serve_app.tasks.qa import QA
 from serve_app.tasks.structured_caption import STRUCTURED_CAPTION
+from serve_app.tasks.summary import SUMMARY
 from serve_app.tasks.tags import TAGS
 from serve_app.tasks.task import Task
-from serve_app.tasks.template import Template
+from serve_app.tasks.template import SUMMARY_FACTS, Template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from serve_app.settings.tasks import TaskSettings
 
 GROUP = "capstream.tasks"
-OURS = (DESCRIBE, QA, STRUCTURED_CAPTION, TAGS)
+OURS = (DESCRIBE, QA, STRUCTURED_CAPTION, SUMMARY, TAGS)
 
 
 @cache
@@ -56,6 +57,7 @@ def tasks_with(changes: Mapping[str, TaskSettings]) -> dict[str, Task]:
             output=said.output or task.output,
             generation=said.generation.over(task.generation),
             captioner=said.captioner or task.captioner,
+            summary=task.summary if said.summary is None else Template(said.summary, SUMMARY_FACTS),
         )
     return tasks
 

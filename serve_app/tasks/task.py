@@ -38,7 +38,9 @@ def as_text(text: str, fields: JsonValue) -> Answer:
 class Task:
     """A prompt task.
 
-    ``read`` is given text that has the form of ``output``, and the JSON in it where that is a schema.
+    ``read`` is given text that has the form of ``output``, and the JSON in it where that is a schema. With
+    ``summary`` a video is always captioned in windows, by ``prompt`` and in plain text; then the engine is
+    asked once more, with their captions and no frames, and that is what ``output`` and ``read`` are for.
     """
 
     name: str
@@ -47,3 +49,4 @@ class Task:
     read: Read = as_text
     generation: GenerationParams = field(default_factory=GenerationParams)
     captioner: str | None = None
+    summary: Template | None = None

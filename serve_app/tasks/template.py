@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 FACTS = ("duration_s", "start_s", "end_s", "frame_count")
 """What a template may name beside the request's own: seconds of the video or window, and its frames."""
+SUMMARY_FACTS = (*FACTS, "captions", "window_count")
+"""What a template may name that puts windows together: their captions with their times, and how many."""
 PROMPT = "prompt"
 
 
@@ -21,6 +23,7 @@ class Template:
     """A text with ``{names}``; ``{{`` and ``}}`` stand for braces. ``ValueError`` for anything else."""
 
     text: str
+    facts: tuple[str, ...] = FACTS
     names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -34,18 +37,27 @@ class Template:
             found.add(name)
         object.__setattr__(self, "names", frozenset(found))
 
+    @property
+    def wanted(self) -> frozenset[str]:
+        """What a request must give."""
+        return self.names - set(self.facts)
+
     def check(self, given: Mapping[str, str], task: str) -> None:
         """``RequestInvalidError`` unless what is given, the facts aside, is what is named."""
-        wanted = self.names - set(FACTS)
-        for name in sorted(wanted - given.keys()):
-            where = "prompt" if name == PROMPT else f"variables.{name}"
-            raise RequestInvalidError(f"{where}: the task {task!r} needs it, and the request has none")
-        for name in sorted(given.keys() - wanted - {PROMPT}):
-            known = ", ".join(sorted(wanted - {PROMPT})) or "none"
-            raise RequestInvalidError(
-                f"variables.{name}: the task {task!r} has no such variable; it has: {known}"
-            )
+        check_given(self.wanted, given, task)
 
     def filled(self, given: Mapping[str, str]) -> str:
         """The text with each name replaced once: what is put in is not read again."""
         return Formatter().vformat(self.text, (), given)
+
+
+def check_given(wanted: frozenset[str], given: Mapping[str, str], task: str) -> None:
+    """``RequestInvalidError`` unless a request gives what its task wants."""
+    for name in sorted(wanted - given.keys()):
+        where = "prompt" if name == PROMPT else f"variables.{name}"
+        raise RequestInvalidError(f"{where}: the task {task!r} needs it, and the request has none")
+    for name in sorted(given.keys() - wanted - {PROMPT}):
+        known = ", ".join(sorted(wanted - {PROMPT})) or "none"
+        raise RequestInvalidError(
+            f"variables.{name}: the task {task!r} has no such variable; it has: {known}"
+        )

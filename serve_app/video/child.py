@@ -18,7 +18,9 @@ import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING, cast
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -30,14 +32,16 @@ from serve_app.errors import (
     RecordError,
     SourceUnavailableError,
     VideoRefusedError,
+    VideoUnreadableError,
 )
 from serve_app.settings import LimitSettings
 from serve_app.video import containment
-from serve_app.video.decoder import decode
+from serve_app.video.decoder import OpenVideo
 from serve_app.video.fallback import loaded
-from serve_app.video.job import MAX_SAID, SHOT, Done, Failed, Greeting, Want
+from serve_app.video.held import Held
+from serve_app.video.job import MAX_SAID, SHOT, Done, Failed, Greeting, Hold, Opened, Over, Want
 from serve_app.video.kernel import die_with
-from serve_app.video.series import Series, decode_series
+from serve_app.video.series import OpenSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +49,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serve_app.settings.video import Second
-    from serve_app.video.fallback import Decode
-    from serve_app.video.partial import Fetch
+    from serve_app.video.fallback import Opening
+    from serve_app.video.held import Open
+    from serve_app.video.job import Shot
 
+    Answer = Done | Failed | Opened | Over
     Jobs = queue.SimpleQueue[tuple[bytes, int]]
     Replies = queue.SimpleQueue[bytes]
 
@@ -73,45 +79,86 @@ class Desk:
     """Does one job after the other; ``memory`` takes the frames, ``want`` asks for bytes of a job's video."""
 
     def __init__(
-        self, memory: mmap.mmap, limits: LimitSettings, want: Callable[[Want], bytes], decode: Decode
+        self, memory: mmap.mmap, limits: LimitSettings, want: Callable[[Want], bytes], opening: Opening
     ) -> None:
-        self._memory, self._limits, self._want, self._decode = memory, limits, want, decode
+        self._memory, self._limits, self._want, self._opening = memory, limits, want, opening
+        self._held = Held()
+        self._job, self._began = 0, (0.0, 0.0)
 
-    def answer(self, line: bytes, video: int) -> Done | Failed:
+    def answer(self, line: bytes, video: int) -> Answer:
         """Do one job; a record's error is an answer, anything else ends the process."""
         asked = json.loads(line)
+        self._job, self._began = asked["job"], (time.perf_counter(), time.process_time())
         containment.allow_processor(self._limits.processor_s)
         try:
-            shot = SHOT.validate_python(asked["shot"])
-            if asked["images"]:
-                done = decode_series(Series(video, asked["images"]), shot, self._room, self._limits)
-            else:
-                fetch = self._fetch(asked["job"]) if asked["partial"] else None
-                done = self._decode(video, shot, self._room, self._limits, fetch)
+            try:
+                return self._done(asked, video)
+            except MemoryError:
+                if not self._held:
+                    raise
+            # What is held for other jobs must not be this one's misfortune.
+            self._held.keep(0)
+            return self._done(asked, video)
         except RecordError as error:
             return failed(asked["job"], error)
         except MemoryError:
             limit = f"{self._limits.memory_mib:g} MiB of memory are allowed (decoder.limits.memory_mib)"
             return failed(asked["job"], DecodeMemoryError(f"the video takes more to decode: {limit}"))
+
+    def _done(self, asked: dict[str, Any], video: int) -> Done | Opened | Over:
+        def opening(fd: int) -> Open:
+            if asked["images"]:
+                return OpenSeries(fd, asked["images"], self._limits)
+            return self._opening(fd, self._limits, self._fetch if asked["partial"] else None)
+
+        shot = SHOT.validate_python(asked["shot"])
+        if asked["hold"] is None:
+            with closing(opening(video)) as opened:
+                return self._decoded(opened, shot)
+        hold = Hold(**asked["hold"])
+        if hold.over:
+            self._held.end(hold.number)
+            return Over(job=self._job)
+        return self._of_held(self._held.get(hold.number, video, opening), shot, hold)
+
+    def _of_held(self, opened: Open, shot: Shot, hold: Hold) -> Done | Opened:
+        kept = False
+        try:
+            if hold.unless_below_s is not None:
+                there, whole = opened.ranges(shot)
+                if there.end_s - there.start_s >= hold.unless_below_s:
+                    kept = True
+                    return Opened(job=self._job, there=there, asked=whole)
+            done = self._decoded(opened, shot)
+            kept = hold.unless_below_s is None
+        except VideoUnreadableError:
+            # There is nothing whole in this window, and may be in the next.
+            kept = hold.unless_below_s is None and not opened.lost
+            raise
+        finally:
+            if not kept:
+                self._held.end(hold.number)
+        return done
+
+    def _decoded(self, opened: Open, shot: Shot) -> Done:
+        wall, cpu = self._began
+        done = opened.take(shot, self._room)
         return Done(
-            job=asked["job"],
+            job=self._job,
             width=done.frames.width,
             height=done.frames.height,
             pts_seconds=done.frames.pts_seconds.tolist(),
             video=done.video,
             coverage=done.coverage,
             warnings=done.warnings,
-            cpu_s=done.cpu_s,
-            wall_s=done.wall_s,
+            cpu_s=time.process_time() - cpu,
+            wall_s=time.perf_counter() - wall,
         )
 
-    def _fetch(self, job: int) -> Fetch:
-        def fetch(start: int, end: int) -> None:
-            if not json.loads(self._want(Want(job=job, start=start, end=end)))["got"]:
-                # The parent knows why, and says that instead of this.
-                raise SourceUnavailableError("the rest of the video cannot be fetched")
-
-        return fetch
+    def _fetch(self, start: int, end: int) -> None:
+        if not json.loads(self._want(Want(job=self._job, start=start, end=end)))["got"]:
+            # The parent knows why, and says that instead of this.
+            raise SourceUnavailableError("the rest of the video cannot be fetched")
 
     def _room(self, size: int) -> NDArray[np.uint8]:
         if size > len(self._memory):
@@ -132,12 +179,12 @@ def failed(job: int, error: RecordError, bug: str = "") -> Failed:
     )
 
 
-def loaded_or_not(second: Second) -> tuple[Decode, str]:
+def loaded_or_not(second: Second) -> tuple[Opening, str]:
     """What decodes, and why it is not all that was asked for, if so."""
     try:
         return loaded(second), ""
     except ImportError as error:
-        return decode, str(error)[:MAX_SAID]
+        return OpenVideo, str(error)[:MAX_SAID]
 
 
 def main(arguments: list[str]) -> None:
@@ -148,7 +195,7 @@ def main(arguments: list[str]) -> None:
     """
     parent, memory_fd, size = map(int, arguments[:3])
     limits = LimitSettings.model_validate_json(arguments[3])
-    decodes, unfit = loaded_or_not(cast("Second", arguments[4]))
+    opening, unfit = loaded_or_not(cast("Second", arguments[4]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     jobs: Jobs = queue.SimpleQueue()
     replies: Replies = queue.SimpleQueue()
@@ -166,7 +213,7 @@ def main(arguments: list[str]) -> None:
             channel.sendall(asked.model_dump_json().encode() + b"\n")
             return replies.get()
 
-        serve(channel, jobs, Desk(memory, limits, want, decodes))
+        serve(channel, jobs, Desk(memory, limits, want, opening))
 
 
 def serve(channel: socket.socket, jobs: Jobs, desk: Desk) -> None:

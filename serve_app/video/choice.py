@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from serve_app.schema import FpsSampling, SceneSampling
+from serve_app.errors import NoFramesError
+from serve_app.schema import FpsSampling, SceneSampling, TimeRange
 from serve_app.video.geometry import FixedSize
 from serve_app.video.job import Shot
 from serve_app.video.profiles import model_frames
@@ -73,3 +74,12 @@ class Choice:
     def needed(self, index: VideoIndex) -> NDArray[np.int64]:
         """Which frames of this index are looked at, if only in small; no other is chosen in the end."""
         return (self.look or self).chosen(index)[0]
+
+
+def there(index: VideoIndex, shot: Shot) -> TimeRange:
+    """What an index has of the shot's range; ``NoFramesError`` if that is nothing."""
+    start = max(index.start_seconds, shot.start_s or 0.0)
+    end = index.end_seconds if shot.end_s is None else min(index.end_seconds, shot.end_s)
+    if start >= end:
+        raise NoFramesError(f"no frame is shown from {start:.3f} s to {end:.3f} s")
+    return TimeRange(start_s=start, end_s=end)

@@ -1,8 +1,7 @@
 """Reads containers with FFmpeg: with its choice of a stream, and the clip writer, all that knows PyAV.
 
-A video is read through a descriptor that the caller opened. Of one that is not all here, the tables are
-read without the pictures, where they suffice. Every packet is given its ordinal as its pts, so that each
-decoded frame names the packet it came from. FFmpeg's ENOMEM is a ``MemoryError``, never taken for damage.
+A video is read through an open descriptor; of one that is not all here, the tables alone where they suffice.
+Every packet's pts is its ordinal, so that a frame names its packet. FFmpeg's ENOMEM is no damage.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -117,7 +117,7 @@ class VideoContainer:
         """How many frames the header or its tables name; 0 for none."""
         return max(self._video.frames, len(self._video.index_entries))
 
-    @property
+    @cached_property
     def bytes_missing(self) -> bool:
         """Whether the container promises bytes that the file does not have."""
         promised = max((e.pos + e.size for e in self._video.index_entries), default=0)

@@ -16,11 +16,31 @@ from serve_app.schema import Coverage, TimeRange
 from serve_app.video.plan import starts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from numpy.typing import NDArray
 
     from serve_app.video.index import VideoIndex
+
+
+def over_windows(whole: tuple[float, float], windows: Sequence[Coverage], *, all_there: bool) -> Coverage:
+    """The coverage of the range ``whole`` by its windows, rising; ``all_there``: none was passed over."""
+    ranges: list[TimeRange] = []
+    for one in (one for window in windows for one in window.ranges):
+        if ranges and one.start_s <= ranges[-1].end_s:
+            last = ranges.pop()
+            ranges.append(TimeRange(start_s=last.start_s, end_s=max(last.end_s, one.end_s)))
+        else:
+            ranges.append(one)
+    missing = {pts for window in windows for pts in window.missing_pts_seconds}
+    return Coverage(
+        complete=all_there and all(window.complete for window in windows),
+        start_s=whole[0],
+        end_s=whole[1],
+        ranges=tuple(ranges),
+        missing_pts_seconds=tuple(sorted(missing)),
+    )
 
 
 def spoiled(

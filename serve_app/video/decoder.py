@@ -14,17 +14,17 @@ from __future__ import annotations
 import math
 import os
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from serve_app.errors import VideoUnreadableError
-from serve_app.schema import VideoFacts
+from serve_app.schema import TimeRange, VideoFacts
 from serve_app.settings import LimitSettings
 from serve_app.video.canvas import WHOLE_IN_ITSELF, Canvas
-from serve_app.video.choice import Choice
+from serve_app.video.choice import Choice, there
 from serve_app.video.container import VideoContainer
 from serve_app.video.coverage import coverage
 from serve_app.video.frames import Frames, fresh
@@ -36,6 +36,8 @@ from serve_app.video.plan import Plan, plan, through
 from serve_app.video.salvage import damage_seen, leave_out, unreached, warn, whole
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from serve_app.video.canvas import Allocate
     from serve_app.video.index import VideoIndex
     from serve_app.video.partial import Fetch
@@ -65,13 +67,52 @@ def decode(
     beyond a limit. ``NoFramesError``: nothing is shown in the range.
     """
     wall, cpu = time.perf_counter(), time.process_time()
-    partial = PartialFile(fd, fetch) if fetch is not None else None
-    kept = partial.unless_lost() if partial is not None else nullcontext()
-    with kept, VideoContainer(fd, limits, partial) as video:
-        index = video.read_index()
-        check_duration(index.duration_seconds, limits)
-        _, decoded = take(video, index, Choice(shot), allocate, Turn())
+    with closing(OpenVideo(fd, limits, fetch)) as video:
+        decoded = video.take(shot, allocate)
     return replace(decoded, cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)
+
+
+class OpenVideo:
+    """The open file ``fd`` with its index, for shot after shot; arguments and errors as :func:`decode`."""
+
+    def __init__(self, fd: int, limits: LimitSettings, fetch: Fetch | None = None) -> None:
+        self._partial = PartialFile(fd, fetch) if fetch is not None else None
+        self._turn = Turn()
+        with self._unless_lost():
+            self._video = VideoContainer(fd, limits, self._partial)
+            try:
+                self._index = self._video.read_index()
+                check_duration(self._index.duration_seconds, limits)
+            except BaseException:
+                self.close()
+                raise
+
+    def _unless_lost(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._partial is None else self._partial.unless_lost()
+
+    @property
+    def lost(self) -> bool:
+        """Whether bytes could not be fetched: nothing more can be made of it."""
+        return self._partial is not None and self._partial.lost is not None
+
+    def ranges(self, shot: Shot) -> tuple[TimeRange, TimeRange]:
+        """What is there of the shot's range, and the range within what the container promises."""
+        cut, _ = _shortened(self._video, self._index, shot)
+        return there(self._index, shot), _range(_asked(self._index, shot, cut=cut))
+
+    def take(self, shot: Shot, allocate: Allocate) -> Decoded:
+        """The shot's frames; costs as zero."""
+        with self._unless_lost():
+            self._index, decoded = take(self._video, self._index, Choice(shot), allocate, self._turn)
+        return decoded
+
+    def close(self) -> None:
+        """Close the container, not the descriptor."""
+        self._video.__exit__()
+
+
+def _range(ends: tuple[float, float]) -> TimeRange:
+    return TimeRange(start_s=ends[0], end_s=ends[1])
 
 
 def take(

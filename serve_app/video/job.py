@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter
@@ -19,6 +20,7 @@ from serve_app.schema import (
     OnDamage,
     Sampling,
     SceneSampling,
+    TimeRange,
     TimesSampling,
     VideoFacts,
 )
@@ -107,6 +109,20 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """That a job's video stays open in the child for further jobs, under a number that no other one has.
+
+    A child that does not know the number opens the video as if it were the first time. With
+    ``unless_below_s`` a range that is so long is not decoded but told, as :class:`Opened`, and a shorter one
+    is decoded at once and not held; ``over`` closes the video.
+    """
+
+    number: int
+    unless_below_s: float | None = None
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeJob:
     """One local file and what to take from it.
 
@@ -118,6 +134,14 @@ class DecodeJob:
     shot: Shot = field(default_factory=Shot)
     supply: Supply | None = None
     images: int = 0
+    hold: Hold | None = None
+
+    def line(self, number: int) -> bytes:
+        """The job as the child reads it."""
+        hold = None if self.hold is None else asdict(self.hold)
+        how = {"partial": self.supply is not None, "images": self.images, "hold": hold}
+        said = {"job": number, "shot": SHOT.dump_python(self.shot, mode="json"), **how}
+        return json.dumps(said).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +196,25 @@ class Failed(Closed):
     bug: str = Field(default="", max_length=MAX_SAID, description="What is for the log alone.")
 
 
+class Opened(Closed):
+    """A child's answer: the video is open, and what of the asked range is there.
+
+    ``asked`` is the range within what the container promises; it ends later where the file is cut short.
+    """
+
+    kind: Literal["opened"] = "opened"
+    job: int
+    there: TimeRange
+    asked: TimeRange
+
+
+class Over(Closed):
+    """A child's answer: the video that was held is closed."""
+
+    kind: Literal["over"] = "over"
+    job: int
+
+
 class Want(Closed):
     """What a child says in the middle of a job: these bytes of the video are not here yet."""
 
@@ -200,6 +243,5 @@ class Greeting(Closed):
 
 
 SHOT: TypeAdapter[Shot] = TypeAdapter(Shot)
-ANSWER: TypeAdapter[Done | Failed | Want] = TypeAdapter(
-    Annotated[Done | Failed | Want, Field(discriminator="kind")]
-)
+Answer = Done | Failed | Want | Opened | Over
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])

@@ -13,8 +13,8 @@ import numpy as np
 
 from serve_app.album import read_image, read_table
 from serve_app.errors import VideoRefusedError, VideoUnreadableError
-from serve_app.schema import VideoFacts
-from serve_app.video.choice import Choice
+from serve_app.schema import TimeRange, VideoFacts
+from serve_app.video.choice import Choice, there
 from serve_app.video.coverage import coverage
 from serve_app.video.frames import Frames
 from serve_app.video.geometry import target_size
@@ -105,6 +105,28 @@ class Painting:
         if still.shown != self.shown and not self._changed:
             self._changed = True
             self.warnings.append(f"images change from {self.shown} to {still.shown} pixels")
+
+
+class OpenSeries:
+    """The list of ``images`` images in the open file ``fd``, for shot after shot; errors as below."""
+
+    lost = False
+
+    def __init__(self, fd: int, images: int, limits: LimitSettings) -> None:
+        self._series, self._limits = Series(fd, images), limits
+        check_duration(self._series.index.duration_seconds, limits)
+
+    def ranges(self, shot: Shot) -> tuple[TimeRange, TimeRange]:
+        """What is there of the shot's range, and all of it within the list."""
+        start, end = _asked(self._series.index, shot)
+        return there(self._series.index, shot), TimeRange(start_s=start, end_s=end)
+
+    def take(self, shot: Shot, allocate: Allocate) -> Decoded:
+        """The shot's frames, and what they cost."""
+        return decode_series(self._series, shot, allocate, self._limits)
+
+    def close(self) -> None:
+        """Nothing is open beside the descriptor."""
 
 
 def decode_series(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import mmap
 import os
@@ -22,7 +21,7 @@ import numpy as np
 from serve_app.errors import DecoderDiedError, DecodeTimeoutError, Failure, SettingsError
 from serve_app.settings import LimitSettings
 from serve_app.video.frames import Frames
-from serve_app.video.job import ANSWER, SHOT, Contained, Decoded, Done, Failed, Greeting, Want
+from serve_app.video.job import ANSWER, Contained, Decoded, Done, Failed, Greeting, Opened, Over, Want
 from serve_app.video.memory import shared_memory
 from serve_app.video.process import reaped, spawned
 from serve_app.video.supply import Supplier
@@ -106,7 +105,7 @@ class Slot:
             self.kill()
             raise SettingsError(f"decoder.containment: 'require' is refused; this machine lacks {lacks}")
 
-    async def ask(self, video: int, job: DecodeJob, timeout_s: float) -> Decoded:
+    async def ask(self, video: int, job: DecodeJob, timeout_s: float) -> Decoded | Opened | Over:
         """Have the job's open file ``video`` decoded; the frames stay readable until :meth:`forget`.
 
         Raises the child's own error, that of its supply, ``DecoderDiedError`` and ``DecodeTimeoutError``.
@@ -141,10 +140,7 @@ class Slot:
 
     async def _exchange(self, video: int, job: DecodeJob) -> bytes:
         self._jobs += 1
-        how = {"partial": job.supply is not None, "images": job.images}
-        said = {"job": self._jobs, "shot": SHOT.dump_python(job.shot, mode="json"), **how}
-        asked = json.dumps(said).encode() + b"\n"
-        line = b""
+        asked, line = job.line(self._jobs), b""
         # A line this short goes into an empty socket whole or not at all.
         with contextlib.suppress(OSError):
             if self._channel is not None and socket.send_fds(self._channel, [asked], [video]) == len(asked):
@@ -188,7 +184,7 @@ class Slot:
                 raise ValueError(f"an answer above {MAX_ANSWER_BYTES} bytes")
         return bytes(line)
 
-    def _read(self, line: bytes) -> Decoded | Failed | Want:
+    def _read(self, line: bytes) -> Decoded | Opened | Over | Failed | Want:
         answer = ANSWER.validate_json(line)
         if answer.job != self._jobs:
             raise ValueError(f"an answer to job {answer.job} instead of {self._jobs}")

@@ -99,7 +99,9 @@ class TorchCodec:
         ticks, none = np.rint(pts / float(MICROSECOND)).astype(np.int64), np.zeros(total, np.bool_)
         lasting = np.rint(duration / float(MICROSECOND)).astype(np.int64)
         packets = Packets(ticks, ticks, lasting, np.ones(total, np.int64), keys, none, none)
-        return VideoIndex(packets, pts, np.arange(total), float(pts[-1] + duration[-1]))
+        end = float(pts[-1] + duration[-1])
+        promised = float(np.nextafter(end, np.inf)) if self._cut else end
+        return VideoIndex(packets, pts, np.arange(total), end, promised_end_seconds=promised)
 
     def _batches(self, small: Any) -> Iterator[Any]:  # noqa: ANN401  as above
         """All frames in small; of a file that is cut short those before the first that cannot be decoded."""

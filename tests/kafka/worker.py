@@ -17,7 +17,7 @@ import threading
 from collections import Counter
 
 from consumers.backlog import Work
-from consumers.dispatch import Dispatcher, Outcome
+from consumers.dispatch import Dispatcher, Outcome, Tell
 from consumers.kafka import connect
 from consumers.parts import attempts_of, parts_of, system_clocks, target_of
 from consumers.records import OutputRecord
@@ -32,7 +32,7 @@ LONGEST_S = 0.3
 failed: Counter[str] = Counter()
 
 
-async def call(request: CaptionRequest) -> Outcome:
+async def call(request: CaptionRequest, _tell: Tell) -> Outcome:
     await asyncio.sleep(random.uniform(0.02, LONGEST_S))
     url = str(request.source)
     if "kill" in url:

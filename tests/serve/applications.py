@@ -107,6 +107,7 @@ def config_for(kafka: Kafka, folder: Path, **overrides: dict[str, Any]) -> dict[
             "dead_letters": f"{name}.requests.dlq",
             "partitions": 3,
             "replication_factor": kafka.replicas,
+            **overrides.pop("topics", {}),
         },
         "consumer": {
             "group_id": name,

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from serve_app.schema import CaptionRecord
+from consumers.reader import Until, records_of
+from serve_app.schema import CaptionRecord, WindowRecord
 from tests.albums import data_url, packed, shade
-from tests.brokers import Kafka
+from tests.brokers import Kafka, unique
 from tests.clips import write_audio, write_clip
 from tests.serve.applications import Application, counted, deployed
 
 
 def test_each_form_of_request_is_captioned(application: Application) -> None:
-    """A bare URL, an object, messages, and images in either end as captions with all facts, in one group."""
+    """URL, object, messages, images in either, and windows end as captions with all facts, in one group."""
     clip = write_clip(application.folder / "clip.mp4", seconds=2, fps=10, width=320, height=240)
     url = clip.as_uri()
     images = [data_url(packed(shade(level))) for level in (0, 90, 180)]
@@ -29,12 +30,16 @@ def test_each_form_of_request_is_captioned(application: Application) -> None:
         chat,
         {"id": "images", "frames": {"urls": images, "times_s": [0, 1, 5]}},
         [{"role": "user", "content": [{"type": "video", "video": images, "fps": 4}]}],
+        {"id": "parts", "url": url, "windows": {"length_s": 1}},
     )
-    records = list(application.results(5))
+    records = list(application.results(6))
     made = {m.id: m for r in records if (m := CaptionRecord.model_validate_json(r.value or b""))}
-    assert len(made) == 5
+    assert len(made) == 6
     assert made["images"].frames.pts_seconds == [0, 1, 5]
     assert (made["images"].source.images, made["images"].video.codec) == (3, "png")
+    parts = made["parts"].captions
+    assert [(one.clip_index, one.start_s, one.end_s) for one in parts] == [(0, 0, 1), (1, 1, 2)]
+    assert made["parts"].coverage.complete
     mine = made["mine"]
     assert (len(mine.frames.pts_seconds), mine.metadata, mine.attempts) == (3, {"a": 1}, 1)
     assert (mine.video.width, mine.video.height, mine.video.frame_count) == (320, 240, 20)
@@ -43,6 +48,28 @@ def test_each_form_of_request_is_captioned(application: Application) -> None:
     assert mine.request.topic == application.settings.topics.requests
     assert "not a model" in mine.caption
     assert {record.key for record in records} == {b"key"}
+
+
+def test_windows_are_published_before_the_whole(http_url: str, kafka: Kafka, tmp_path: Path) -> None:
+    """To a topic of their own, one record each; other requests and failures end as ever."""
+    clip = write_clip(tmp_path / "clip.mp4", seconds=3, fps=10, width=64, height=48).as_uri()
+    topic = unique("windows")
+    with deployed(http_url, kafka, tmp_path, topics={"windows": topic}) as application:
+        parts = {"id": "parts", "url": clip, "windows": {"length_s": 1}}
+        application.submit(parts, {"id": "whole", "url": clip}, {"id": "gone", "url": f"{clip}.gone"})
+        records = list(application.results(3))
+        settings = application.settings
+    windows = list(records_of(settings, [topic], from_beginning=True, until=Until(None, 5)))
+    made = {m.id: m for r in windows if (m := WindowRecord.model_validate_json(r.value or b""))}
+    assert sorted(made) == ["parts#0", "parts#1", "parts#2"]
+    whole = next(r for r in records if dict(r.headers)["capstream.id"] == b"parts")
+    captions = CaptionRecord.model_validate_json(whole.value or b"").captions
+    assert [made[f"parts#{one.clip_index}"].text for one in captions] == [one.text for one in captions]
+    first = min(record.timestamp_ms or 0 for record in windows)
+    assert first <= (whole.timestamp_ms or 0)
+    ended = {dict(record.headers)["capstream.id"]: record.topic for record in records}
+    assert ended[b"gone"] == settings.topics.dead_letters
+    assert ended[b"whole"] == settings.topics.captions
 
 
 def test_what_cannot_be_captioned_is_a_dead_letter_and_the_partition_moves_on(

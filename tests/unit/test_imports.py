@@ -80,6 +80,7 @@ KNOWN_BY = {
         "consumers.startup",
         "consumers.topics",
         "consumers.transactions",
+        "consumers.window_producer",
     },
     "av": {
         "serve_app.video.clips",

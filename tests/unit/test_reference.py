@@ -22,19 +22,22 @@ from consumers.records import (
     dead_letter,
 )
 from consumers.retries import Arrival, RetryTopic, retry_record
+from consumers.window_records import window_output, window_record
 from serve_app.errors import Failure, RequestInvalidError, SourceNotFoundError
 from serve_app.reference.asyncapi import (
     CAPTION_HEADERS,
     DEAD_LETTER_HEADERS,
     OPTIONAL_HEADERS,
     RETRY_HEADERS,
+    WINDOW_HEADERS,
     asyncapi,
 )
 from serve_app.reference.documents import documents
-from serve_app.reference.schemas import caption_schema, request_schema
+from serve_app.reference.schemas import caption_schema, request_schema, window_schema
 from serve_app.schema import (
     Caption,
     CaptionRecord,
+    CaptionRequest,
     Coverage,
     EngineFacts,
     FrameFacts,
@@ -218,8 +221,11 @@ def _names(output: OutputRecord) -> list[str]:
 
 
 def test_documented_headers_are_the_written_ones() -> None:
-    """AsyncAPI lists each header of captions, dead letters and retries, and no other."""
+    """AsyncAPI lists each header of captions, windows, dead letters and retries, and no other."""
     assert _names(caption_output(RECORD, CAPTION, NAMES, MARKS)) == list(CAPTION_HEADERS)
+    window = window_record(RECORD, CaptionRequest(url="file:///a"), CAPTION.captions[0], 1, MARKS)
+    Draft202012Validator(window_schema()).validate(json.loads(window.model_dump_json(by_alias=True)))
+    assert _names(window_output(RECORD, window, "windows", MARKS)) == list(WINDOW_HEADERS)
     verdict = Verdict(Failure.of(SourceNotFoundError("gone")), 1, "a", MARKS)
     letter = dead_letter(RECORD, verdict, NAMES)
     assert _names(letter) == list(DEAD_LETTER_HEADERS)

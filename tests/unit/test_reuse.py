@@ -46,6 +46,19 @@ async def test_the_same_bytes_under_another_name_are_captioned_once(tmp_path: Pa
         assert (await _captioned(settings, request(one.as_uri(), **changed))).reused is None
 
 
+async def test_windows_are_kept_as_one_caption(tmp_path: Path) -> None:
+    """With all of them; other windows, or none, are another caption."""
+    clip = write_clip(tmp_path / "one.mp4", seconds=3, fps=10, width=64, height=48)
+    settings = settings_of(tmp_path, captions_s=60)
+    first = await _captioned(settings, request(clip.as_uri(), windows={"length_s": 2}))
+    again = await _captioned(settings, request(clip.as_uri(), windows={"length_s": 2}))
+    assert len(first.captions) == 2
+    assert again.reused is not None
+    assert again.captions == first.captions
+    for changed in ({"windows": {"length_s": 1}}, {}):
+        assert (await _captioned(settings, request(clip.as_uri(), **changed))).reused is None
+
+
 async def test_nothing_is_kept_by_default(tmp_path: Path) -> None:
     """There is no folder, and each request is done."""
     clip = write_clip(tmp_path / "one.mp4", seconds=1, fps=10, width=64, height=48)

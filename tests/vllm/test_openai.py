@@ -32,7 +32,14 @@ SEED = 20_260_301
 FORMS: tuple[Output, ...] = (
     ChoiceOutput(choices=("yes", "no")),
     RegexOutput(pattern="[0-9]{3}"),
-    JsonOutput(json_schema={"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}),
+    JsonOutput(
+        json_schema={
+            "type": "object",
+            "properties": {"ok": {"type": "boolean"}},
+            "required": ["ok"],
+            "additionalProperties": False,
+        }
+    ),
 )
 
 

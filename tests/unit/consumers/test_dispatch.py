@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 from consumers.attempts import Attempts
-from consumers.dispatch import Dispatcher, Outcome, Target
+from consumers.dispatch import Dispatcher, Outcome, Target, Tell
 from consumers.records import InputRecord, OutputRecord
 from consumers.retries import Retries, RetryTopic
 from consumers.settlement import Partition, Ticket
@@ -39,7 +39,7 @@ class Tiers:
         self.outcomes = list(outcomes)
         self.calls = 0
 
-    async def __call__(self, _request: CaptionRequest) -> Outcome:
+    async def __call__(self, _request: CaptionRequest, _tell: Tell) -> Outcome:
         self.calls += 1
         return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
 
@@ -148,7 +148,7 @@ async def test_unparsable_value_never_reaches_the_tiers() -> None:
 async def test_a_bug_in_the_consumer_is_a_dead_letter() -> None:
     """An error that nobody expected ends its record, and not the partition behind it."""
 
-    async def broken(_request: CaptionRequest) -> Outcome:
+    async def broken(_request: CaptionRequest, _tell: Tell) -> Outcome:
         raise ZeroDivisionError
 
     sink = Sink()
@@ -185,7 +185,7 @@ async def test_drain_gives_up_on_what_overstays() -> None:
     """Work that does not end is cancelled without a result, and Kafka delivers it again."""
     asked = asyncio.Event()
 
-    async def never(_request: CaptionRequest) -> Outcome:
+    async def never(_request: CaptionRequest, _tell: Tell) -> Outcome:
         asked.set()
         await asyncio.Event().wait()
         raise AssertionError

@@ -6,6 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from consumers.plans import TopicShape, differences, plan_of, plans
+from serve_app.config import settings_from
+from serve_app.errors import SettingsError
 from serve_app.settings import TopicSettings
 
 TOPICS = TopicSettings(partitions=4, replication_factor=3, retention_hours=2, max_message_mib=5)
@@ -87,3 +89,11 @@ def test_more_than_asked_is_no_difference(config: dict[str, str]) -> None:
 def test_each_difference_is_one_sentence(shape: TopicShape, sentence: str) -> None:
     """It names the topic, what is and what is asked for."""
     assert differences(PLAN, shape) == [f"topic video.requests {sentence}"]
+
+
+def test_windows_have_a_topic_where_the_settings_name_one() -> None:
+    """It is created and checked like those of other results."""
+    topics = TOPICS.model_copy(update={"windows": "video.captions.windows"})
+    assert [plan.name for plan in plans(topics)][2:4] == ["video.requests.dlq", "video.captions.windows"]
+    with pytest.raises(SettingsError, match=r"topics\.windows: 'video_captions' is refused: the name of top"):
+        settings_from({"topics": {"windows": "video_captions"}}, {})

@@ -85,3 +85,10 @@ async def test_a_bad_item_fails_alone() -> None:
     good.setflags(write=False)
     outcomes = await engine.generate([prompt(empty), prompt(good), prompt(grey)])
     assert [type(outcome) for outcome in outcomes] == [Failure, Generation, Failure]
+
+
+def test_text_alone_is_refused() -> None:
+    """There is nothing to measure, and no model to write from text."""
+    said = outcome_of(Prompt(None, (), 4.0, "summary", "What is it?"))
+    assert isinstance(said, Failure)
+    assert (said.error_class, "no model" in said.message) == ("EngineRejectedError", True)

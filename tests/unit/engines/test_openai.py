@@ -183,3 +183,15 @@ async def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SettingsError, match="the environment variable NO_KEY is not set"):
         async with engine_of(server, api_key_env="NO_KEY"):
             pass
+
+
+async def test_text_alone_goes_without_pictures() -> None:
+    """In either form of parts."""
+    server = Server()
+    for parts in ("images", "video"):
+        async with engine_of(server, parts=parts) as engine:
+            (made,) = await engine.generate([Prompt(None, (), 1.5, "summary", "What?")])
+        assert isinstance(made, Generation)
+        asked = server.asked[-1]
+        assert asked["messages"] == [{"role": "user", "content": [{"type": "text", "text": "What?"}]}]
+        assert "media_io_kwargs" not in asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from serve_app.config import settings_from
 from serve_app.errors import RequestInvalidError, SettingsError
 from serve_app.order import Order, Orders, Span
 from serve_app.schema import CaptionRequest, ChoiceOutput
+from serve_app.video.windows import Windowing
 
 URL = "https://example.org/a.mp4"
 TWO: dict[str, Any] = {
@@ -22,6 +24,7 @@ TWO: dict[str, Any] = {
     },
 }
 SPAN = Span(1.0, 3.5, 4)
+MODEL: dict[str, Any] = {"captioner": {"engine": {"kind": "vllm", "model": "m"}}}
 
 
 def order(args: dict[str, Any] | None = None, **request: object) -> Order:
@@ -105,6 +108,13 @@ def test_what_cannot_be_done_is_a_bad_request(request_: dict[str, Any], told: st
         ({"captioners": {"a": {"task": "x"}}}, "args.captioners.a.task: 'x' is refused; allowed: describe"),
         ({"captioners": {"A": {}}}, "args.captioners.A"),
         (
+            {"windows": {"overlap_s": 30}},
+            "args.windows.overlap_s: '30.0' is refused; allowed: below length_s, 30",
+        ),
+        ({"windows": {"length_s": 0}}, "args.windows.length_s: '0' is refused; allowed: number, at least 1"),
+        ({"windows": {"cut": "shots"}}, "args.windows.cut: 'shots' is refused; allowed: fixed"),
+        ({"tasks": {"tags": {"summary": "{x}"}}}, "args.tasks.tags.summary: '{x}' is refused: it does not"),
+        (
             {"captioner": {"generation": {"default": {"max_tokens": 9}, "max_tokens": 8}}},
             "args.captioner.generation.default.max_tokens: '9' is refused; allowed: at most 8",
         ),
@@ -130,3 +140,59 @@ def test_structured_answers_have_fields_and_a_caption() -> None:
     assert said.fields["subjects"] == ["dog"]
     tags = order({}, task="tags").read('{"tags": ["Dog", "dog ", "park"]}')
     assert (tags.text, tags.fields) == ("dog, park", {"tags": ["dog", "park"]})
+
+
+def test_a_request_lays_its_windows_over_the_settings() -> None:
+    """Length, overlap and from where on; without a word there are none."""
+    assert order({}).windows is None
+    settings = {"windows": {"from_s": 60, "overlap_s": 5}}
+    assert order(settings).windows == Windowing(30, 5, 60, 4, 4096)
+    assert order(settings, windows={}).windows == Windowing(30, 5, 0, 4, 4096)
+    asked: dict[str, Any] = {"length_s": 10, "overlap_s": 0, "from_s": 20}
+    assert order(settings, windows=asked).windows == Windowing(10, 0, 20, 4, 4096)
+    assert order(settings, sampling={"times_s": [1]}).windows is None
+
+
+def test_windows_decide_what_a_caption_is() -> None:
+    """So a kept caption of the whole is none of the windows, nor one of others."""
+    changes: tuple[dict[str, Any], ...] = ({}, {"windows": {}}, {"windows": {"length_s": 9}})
+    made = [order({}, **asked).decides for asked in changes]
+    assert len({json.dumps(one) for one in made}) == 3
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ({"windows": {"length_s": 5}}, "windows.overlap_s: 5 is refused; allowed: below windows.length_s, 5"),
+        (
+            {"task": "summary", "sampling": {"times_s": [1]}},
+            "windows: frames by times are of the whole video",
+        ),
+        ({"task": "summary", "captioner": "plain"}, "task 'summary' takes a summary, but its captioner's"),
+        ({"task": "story", "variables": {"x": "y"}}, "variables.mood: the task 'story' needs it"),
+    ],
+)
+def test_windows_that_cannot_be_had_are_refused(request_: dict[str, Any], told: str) -> None:
+    """Before anything is fetched."""
+    args = {
+        **MODEL,
+        "captioners": {"plain": {}},
+        "windows": {"overlap_s": 5},
+        "tasks": {"story": {"prompt": "What?", "summary": "{mood}: {captions}"}},
+    }
+    with pytest.raises(RequestInvalidError) as raised:
+        order(args, **request_)
+    assert str(raised.value).startswith(told), raised.value
+
+
+def test_a_summary_is_filled_with_captions_and_times() -> None:
+    """A task of the settings has its own; the request's prompt stands for the built-in one's question."""
+    story = {"story": {"prompt": "What?", "summary": "{mood} {window_count} {end_s}: {captions}"}}
+    told = order({**MODEL, "tasks": story}, task="story", variables={"mood": "sad"})
+    captions = [(Span(1, 2, 3), "a dog"), (Span(2, 3.5, 3), "it {runs}")]
+    assert told.text(SPAN) == "What?"
+    expected = "sad 2 3.50: 1.00 to 2.00: a dog\n2.00 to 3.50: it {runs}"
+    assert told.summary_text(SPAN, captions) == expected
+    own = order(MODEL, task="summary", prompt="Is {it} good?")
+    assert own.text(SPAN).startswith("Describe this video")
+    assert own.summary_text(SPAN, captions[:1]) == "Is {it} good?\n\n1.00 to 2.00: a dog"

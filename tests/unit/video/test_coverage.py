@@ -7,7 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from serve_app.video.coverage import coverage, spoiled
+from serve_app.schema import Coverage, TimeRange
+from serve_app.video.coverage import coverage, over_windows, spoiled
 from serve_app.video.index import Header, Packets, VideoIndex, build
 
 # Decode order I P B I b P: the b is shown before the second keyframe though it is stored after it.
@@ -86,3 +87,18 @@ def test_what_is_missing_is_named() -> None:
     assert not coverage((0, 3), 2, times, none).complete
     holed = coverage((0, 2), 2, times, np.array([False, True]))
     assert (holed.complete, holed.missing_pts_seconds) == (False, (1.0,))
+
+
+def test_windows_together_cover_what_each_covers() -> None:
+    """Ranges that touch or overlap are one, lost frames are named once, a window passed over is a gap."""
+
+    def window(start: float, end: float, *missing: float) -> Coverage:
+        there = (TimeRange(start_s=start, end_s=end),)
+        whole = not missing
+        return Coverage(complete=whole, start_s=start, end_s=end, ranges=there, missing_pts_seconds=missing)
+
+    joined = over_windows((0, 9), [window(0, 3), window(2, 5, 4.5), window(6, 9)], all_there=False)
+    assert [(one.start_s, one.end_s) for one in joined.ranges] == [(0, 5), (6, 9)]
+    assert (joined.complete, joined.missing_pts_seconds) == (False, (4.5,))
+    assert over_windows((0, 9), [window(0, 5), window(5, 9)], all_there=True).complete
+    assert not over_windows((0, 9), [window(0, 5), window(5, 8, 8.5)], all_there=True).complete

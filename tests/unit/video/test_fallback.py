@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -73,7 +74,8 @@ def decoded(
     """What comes of a file where there is a fallback."""
     fd = os.open(path, os.O_RDWR)
     try:
-        return Fallback(second)(fd, Shot(), fresh, limits, fetch)
+        with closing(Fallback(second)(fd, limits, fetch)) as video:
+            return video.take(Shot(), fresh)
     finally:
         os.close(fd)
 
@@ -90,7 +92,6 @@ def test_what_pyav_lacks_something_for_goes_to_the_second(
     assert stream == (0 if make is without_decoder else None)
     assert got.warnings[0].startswith("decoded by TorchCodec, since PyAV cannot open it: ")
     assert len(got.frames) > 0
-    assert got.wall_s > 0
 
 
 def test_a_good_file_is_pyavs(second: Second) -> None:

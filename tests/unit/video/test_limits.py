@@ -152,7 +152,7 @@ async def test_a_death_is_told_with_its_signal(
         both = box.pids()
         job = asyncio.create_task(frames_of(box, endless))
         assert await frames_of(box, clip) == 2
-        (busy,) = {*both} - {slot.pid for slot in box._free._queue}  # type: ignore[attr-defined]  # who waits there is not public
+        (busy,) = {*both} - {slot.pid for slot in box._free.free}
         os.kill(busy, number)
         with pytest.raises(DecoderDiedError, match=said):
             await job

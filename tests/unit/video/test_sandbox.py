@@ -62,7 +62,7 @@ async def busy(box: Sandbox, path: Path) -> tuple[int, asyncio.Task[np.ndarray]]
     (pid,) = box.pids()
     os.kill(pid, signal.SIGSTOP)
     job = asyncio.create_task(frames_of(box, path))
-    while box._free.qsize() or not box._slots[0]._jobs:  # noqa: ASYNC110  only a test wants to know
+    while box._free.free or not box._slots[0]._jobs:  # noqa: ASYNC110  only a test wants to know
         await asyncio.sleep(0)
     return pid, job
 

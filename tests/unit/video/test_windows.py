@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from serve_app.video.windows import windows
+from serve_app.errors import VideoRefusedError
+from serve_app.video.windows import Windowing, windows
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,26 @@ def test_an_overlap_that_cannot_be_is_named(overlap: float) -> None:
         ValueError, match=f"^overlap_s must be at least 0 and below length_s 30, is {overlap:g}$"
     ):
         windows(0, 60, 30, overlap)
+
+
+def test_too_many_windows_are_refused_before_they_are_made() -> None:
+    """The message says how many there are and how many may be; so many may."""
+    windowing = Windowing(length_s=30, overlap_s=10, from_s=0, in_flight=1, most=3)
+    assert len(windowing.of(0, 70)) == 3
+    with pytest.raises(VideoRefusedError, match=r"^the video has 50,000,000 windows, 3 are allowed"):
+        windowing.of(0, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("end", "length", "expected"),
+    [
+        (60.9, 30, [(0, 30), (30, 60.9)]),
+        (61, 30, [(0, 30), (30, 60), (60, 61)]),
+        (0.5, 30, [(0, 0.5)]),
+        (2.4, 1, [(0, 1), (1, 2.4)]),
+        (2.5, 1, [(0, 1), (1, 2), (2, 2.5)]),
+    ],
+)
+def test_a_short_rest_is_no_window(end: float, length: float, expected: list[tuple[float, float]]) -> None:
+    """It belongs to the window before it."""
+    assert list(Windowing(length, 0, from_s=0, in_flight=1, most=9).of(0, end)) == expected
