@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from serve_app.engines.protocol import Generation, Outcome
+from serve_app.engines.protocol import Generation, Outcome, Prompt
 from serve_app.errors import Failure, SettingsError
-from serve_app.schema import ChoiceOutput, JsonOutput, Output, RegexOutput
+from serve_app.schema import ChoiceOutput, GenerationParams, JsonOutput, Output, RegexOutput
 from serve_app.tasks.output import read_output
 from tests.vllm.engines import Running, prompt, settings
 
@@ -45,6 +45,17 @@ def test_answers_have_the_form_that_was_asked_for(running: Running) -> None:
     last = made[-1]
     assert isinstance(last, Generation)
     assert json.loads(last.text)["ok"] in (True, False)
+
+
+def test_text_alone_is_answered_beside_videos(running: Running) -> None:
+    """As a summary asks of windows' captions."""
+    alone = Prompt(None, (), 60.0, "summary", "What is it?", params=GenerationParams(max_tokens=8))
+    text, video = running.answers([alone, prompt(PICTURES, 2.0)])
+    assert isinstance(text, Generation)
+    assert isinstance(video, Generation)
+    assert text.usage is not None
+    assert video.usage is not None
+    assert text.usage.prompt_tokens < video.usage.prompt_tokens
 
 
 def test_an_answer_that_is_cut_off_says_so(running: Running) -> None:
