@@ -53,7 +53,7 @@ lock: .venv/.dev ## Resolve requirements/*.txt and the broker's jars anew.
 	@$(BIN)/python -m consumers.jars --lock
 
 bench: .venv/.dev ## Run the benchmarks of docs/benchmarks.md; other decoders join in where the extra `bench` is installed.
-	@for name in decode containment memory ledger holdup delivery overhead pipeline; do \
+	@for name in decode sparse containment memory ledger holdup delivery overhead pipeline; do \
 		echo "== $$name" && $(BIN)/python -W ignore -m benchmarks.$$name || exit 1; done
 
 fuzz: .venv/.dev ## Decode clips that are spoilt by chance, for a minute; FUZZ="--seconds 600 --seed 7" goes along.

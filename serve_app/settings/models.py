@@ -44,6 +44,17 @@ def _qwen(name: str, factor: int, *models: str) -> ModelProfile:
     )
 
 
+def _gpt(name: str, per_tile: int, per_frame: int, *models: str) -> ModelProfile:
+    """Models for which OpenAI counts so many tokens a tile of 512, and some for the picture."""
+    return ModelProfile(
+        name=name,
+        models=models,
+        frames=FrameRule(fps=1.0, max_frames=50, placing="middles"),
+        size=FitSize(longest_edge=2048, shortest_edge=768),
+        tokens=TileTokens(tile=512, per_tile=per_tile, per_frame=per_frame),
+    )
+
+
 BUILT_IN: Final[tuple[ModelProfile, ...]] = (
     _qwen("qwen2-vl", 28, "*qwen2-vl*", "*qwen2_vl*", "*qvq-*"),
     _qwen("qwen2.5-vl", 28, "*qwen2.5-vl*", "*qwen2_5_vl*", "*qwen2-5-vl*"),
@@ -89,13 +100,9 @@ BUILT_IN: Final[tuple[ModelProfile, ...]] = (
         size=ExactSize(width=512, height=512),
         tokens=FrameTokens(per_frame=64),
     ),
-    ModelProfile(
-        name="openai",
-        models=("gpt-4o*", "gpt-4.1", "gpt-4.1-2*", "*/gpt-4o*"),
-        frames=FrameRule(fps=1.0, max_frames=50, placing="middles"),
-        size=FitSize(longest_edge=2048, shortest_edge=768),
-        tokens=TileTokens(tile=512, per_tile=170, per_frame=85),
-    ),
+    # Before its larger sister, whose pattern holds it too.
+    _gpt("gpt-4o-mini", 5667, 2833, "gpt-4o-mini*", "*/gpt-4o-mini*"),
+    _gpt("openai", 170, 85, "gpt-4o*", "gpt-4.1", "gpt-4.1-2*", "*/gpt-4o*"),
     ModelProfile(
         name="claude",
         models=("claude-*", "*/claude-*", "*anthropic.claude-*"),
