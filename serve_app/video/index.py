@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from serve_app.video.packets import UNSET, Packets
-from serve_app.video.times import continued, decoding_times, filled, made_up
+from serve_app.video.times import NEAR, continued, decoding_times, filled, made_up
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -189,6 +189,7 @@ def _counted(packets: Packets, shown: NDArray[np.bool_], time_base: Fraction, he
     fps = header.nominal_fps or header.fps
     frame_s = 1 / fps if fps else FALLBACK_FRAME_S
     pts = packets.pts[shown]
+    frame_s = _measured(pts, time_base, frame_s)
     start = float(pts[0] * time_base) if pts[0] != UNSET else 0.0
     ordinals = np.arange(len(pts), dtype=np.int64)
     seconds = (start + ordinals * frame_s).astype(np.float64)
@@ -201,6 +202,16 @@ def _counted(packets: Packets, shown: NDArray[np.bool_], time_base: Fraction, he
     said = f"{lack}; times are counted at {1 / frame_s:.3f} fps" + (f" from {start:.3f} s" if start else "")
     end = start + len(pts) * frame_s
     return VideoIndex(packets, seconds, ordinals, end, timed=False, warnings=(said,))
+
+
+def _measured(pts: NDArray[np.int64], time_base: Fraction, frame_s: float) -> float:
+    # FFmpeg's rate may be a guess: the few times that there are know better, if they are far enough apart.
+    known = np.flatnonzero(pts != UNSET)
+    if len(known) < 2 or known[-1] - known[0] < 2 * NEAR:  # a distance takes two
+        return frame_s
+    span = (int(pts[known[-1]]) - int(pts[known[0]])) * time_base
+    found = float(span) / int(known[-1] - known[0])
+    return found if found > 0 and abs(found - frame_s) > frame_s / 4 else frame_s
 
 
 def _complaints(index: VideoIndex, header: Header) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_MISSING = 0.1  # of all frames; with fewer times than that, frames are counted
 NEAR = 16  # packets: H.264 and HEVC move no frame farther
 SURE = 4  # packets on either side that a jump must hold for: one wrong time is no jump
+FARTHEST = 2**62  # ticks; no recording spans as many, a spoilt time may
 CLOCK_HZ, HALF_TURN = 90_000, 2**32  # MPEG's clock has 33 bits; FFmpeg takes a jump back for a turn of it
 
 
@@ -60,10 +61,10 @@ def _guessed_by_gaps(
         first, last = int(group[0]), int(group[-1])
         around = pts[max(0, first - NEAR) : last + NEAR + 1]
         around = around[around != UNSET]
-        inside = holes[(known[holes] >= around.min()) & (known[holes] < around.max())] if len(around) else []
+        low, high = np.searchsorted(known[holes], (around.min(), around.max())) if len(around) else (0, 0)
         places = [
-            known[hole] + gaps[hole] * (step + 1) // (lacking[hole] + 1)
-            for hole in inside
+            int(known[hole]) + int(gaps[hole]) * (step + 1) // (int(lacking[hole]) + 1)
+            for hole in holes[low : min(high, low + len(group) + 1)]
             for step in range(min(int(lacking[hole]), len(group) + 1))
         ]
         # Which of several reordered packets belongs where, no time tells.
@@ -104,8 +105,8 @@ def continued(packets: Packets, time_base: Fraction) -> tuple[Packets, tuple[int
         known = start + np.flatnonzero(packets.pts[start:stop] != UNSET)
         if not len(known):
             continue
-        if end is not None:
-            pts[known] += end + usual - pts[known].min()
+        shift = 0 if end is None else end + usual - int(pts[known].min())
+        pts[known] += shift if abs(shift) < FARTHEST else 0
         end = int(pts[known].max())
     for start in starts:
         if packets.keyframe[start]:
@@ -121,7 +122,7 @@ def _jumps(dts: NDArray[np.int64], time_base: Fraction) -> list[int]:
     found = [0]
     for at in (np.flatnonzero((steps < 0) | (steps > turn)) + 1).tolist():
         before, after = times[max(found[-1], at - SURE) : at], times[at : at + SURE]
-        if after.max() < before.min() or after.min() - before.max() > turn:
+        if after.max() < before.min() or int(after.min()) - int(before.max()) > turn:
             found.append(at)
     return [int(known[at]) for at in found[1:]]
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 import pytest
 
 from serve_app.schema import FpsSampling
-from serve_app.video.api import VideoDecoder
+from serve_app.video.api import VideoDecoder, VideoUnreadableError
 from serve_app.video.decoder import decode_file
 from serve_app.video.geometry import FixedSize
 from serve_app.video.job import DecodeJob, Shot
+from serve_app.video.times import NEAR
 from tests.clips import QUIET, X264, Coding, drifting, encode, full_decode
 
 if TYPE_CHECKING:
@@ -69,6 +72,29 @@ def test_containers_without_presentation_times_show_frames_in_order(
     part = decoded(path, Shot(EVERY, 0.5, 1.0, SMALL))
     chosen = np.searchsorted(got.frames.pts_seconds, part.frames.pts_seconds)
     assert (part.frames.data == pixels[chosen]).all()
+
+
+@pytest.mark.parametrize("ordinal", [5, 20, 40])
+def test_damage_among_counted_frames_leaves_out_what_comes_near(tmp_path: Path, ordinal: int) -> None:
+    """A refused picture shifts the counts of those shown after it, of which some are stored before it."""
+    whole = encode(tmp_path / "a.avi", drifting, FRAMES, (96, 64), Coding(options=PYRAMID))
+    times, pixels = np.arange(FRAMES) / FPS, full_decode(whole, 48, 32)[1]
+    with av.open(str(whole)) as container:
+        place, size = [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size][ordinal]
+    data = whole.read_bytes()
+    filler = re.sub(rb"\x00\x00\x01.", b"\x00\x00\x01\x0c", data[place : place + size], flags=re.DOTALL)
+    path = tmp_path / "b.avi"
+    path.write_bytes(data[:place] + filler + data[place + size :])
+    with pytest.raises(VideoUnreadableError, match="49 of 50 chosen frames could be decoded"):
+        decoded(path)
+    try:
+        part = decoded(path, Shot(EVERY, size=SMALL, on_damage="partial"))
+    except VideoUnreadableError:
+        assert ordinal < NEAR
+    else:
+        assert not part.coverage.complete
+        same = np.searchsorted(times, part.frames.pts_seconds - 1e-3)
+        assert (part.frames.data == pixels[same]).all()
 
 
 CONTAINERS_THAT_TELL = {
