@@ -25,8 +25,9 @@ from serve_app.video.input import Row, Table, index_of, open_input, row_of
 from serve_app.video.limits import check_packets, check_picture
 from serve_app.video.nal import promised_bytes, temporal_id
 from serve_app.video.partial import spans_of
-from serve_app.video.references import LEFT_OUT_BEFORE, SKIPPABLE, reader
+from serve_app.video.references import LEFT_OUT_BEFORE, PROGRESSIVE, SKIPPABLE, reader
 from serve_app.video.stream import best_stream
+from serve_app.video.transport import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,15 +40,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FFmpegError", "Interpolation", "VideoContainer", "VideoFrame", "VideoReformatter"]
 
-PROGRESSIVE = (0, 1)  # unknown, progressive; otherwise two packets may make one frame
-
 
 class VideoContainer:
     """One open container and the video stream that was chosen in it; a context manager.
 
-    ``partial`` reads a file that is not all here.
-    ``refused`` are the ordinals of packets the decoder refused, ``unreferenced`` those that it was once
-    allowed to leave out and whose own headers say that it may.
+    ``partial`` reads a file that is not all here. ``refused`` are the ordinals of packets the decoder
+    refused, ``unreferenced`` those it was once allowed to leave out, and whose own headers say that it may.
     """
 
     def __init__(self, fd: int, limits: LimitSettings, partial: PartialFile | None = None) -> None:
@@ -128,7 +126,9 @@ class VideoContainer:
         rows = self._rows_by_table(self._partial) if self._partial is not None else []
         if self._partial is not None and not rows:
             self._partial.expect([(0, self._partial.size)])
-        return index_of(rows or self._rows(), self._container, self._video)
+        index = index_of(rows or self._rows(), self._container, self._video)
+        transport = self._container.format.name == "mpegts"
+        return marked(index, self._fd, self._places) if transport else index
 
     def _rows(self) -> list[Row]:
         rows: list[Row] = []

@@ -2,7 +2,8 @@
 
 Two orders matter. Packets are stored in *decode order*, and a packet's place there is its ordinal.
 Frames are shown in *presentation order*, by pts; ``ordinals`` leads from the second to the first.
-Times stay the container's own: nothing is shifted to zero.
+Times stay the container's own: nothing is shifted to zero. Where they lack, are made up or jump back, a
+warning says what is used instead.
 """
 
 from __future__ import annotations
@@ -12,34 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from serve_app.video.packets import UNSET, Packets
+from serve_app.video.times import NEAR, continued, decoding_times, filled, made_up
+
 if TYPE_CHECKING:
     from fractions import Fraction
 
     from numpy.typing import NDArray
 
-UNSET = int(np.iinfo(np.int64).min)
+__all__ = ["UNSET", "Header", "Packets", "VideoIndex", "build", "listed"]
+
 FALLBACK_FRAME_S = 0.04
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Packets:
-    """All packets of one stream in decode order; arrays of shape (P,).
-
-    ``pts``, ``dts`` and ``duration`` are int64 in units of the time base, ``UNSET`` (0 for a duration)
-    where the container does not say. ``hidden`` marks packets that an edit list cuts away: they are
-    decoded, never shown. ``corrupt`` marks packets with missing bytes.
-    """
-
-    pts: NDArray[np.int64]
-    dts: NDArray[np.int64]
-    duration: NDArray[np.int64]
-    size: NDArray[np.int64]
-    keyframe: NDArray[np.bool_]
-    hidden: NDArray[np.bool_]
-    corrupt: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.pts)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -47,10 +31,10 @@ class VideoIndex:
     """The frames of one stream in presentation order; arrays of shape (N,).
 
     ``pts_seconds`` is float64 in seconds; ``ordinals`` is int64, each frame's packet. Where ``timed`` is
-    false the container gave no usable pts: the times are counted from the frame rate and ``ordinals``
-    number the decoder's output instead of its input. ``covers_header``: the frames last as long as the
-    container says, to within a tenth of a second. ``promised_end_seconds`` is where they would end by
-    the container's word, and never before they do.
+    false the container gave no usable pts: the times are counted from the frame rate, or are those of
+    decoding, and ``ordinals`` number the decoder's output instead of its input. ``covers_header``: the
+    frames last as long as the container says, to within a tenth of a second. ``promised_end_seconds`` is
+    where they would end by the container's word, and never before they do.
     """
 
     packets: Packets
@@ -108,7 +92,8 @@ class VideoIndex:
 class Header:
     """What the container claims beside its packets; ``None`` where it claims nothing.
 
-    ``nominal_fps`` is what the codec's own headers say; it counts where packets have no times.
+    ``nominal_fps`` is what the codec's own headers say; it counts where packets have no times. With
+    ``guesses`` the container stores no pts, and FFmpeg's are made up for this codec.
     """
 
     frames: int | None = None
@@ -116,22 +101,39 @@ class Header:
     fps: float | None = None
     nominal_fps: float | None = None
     reorders: bool = False
+    guesses: bool = False
 
 
 def build(packets: Packets, time_base: Fraction, header: Header) -> VideoIndex:
     """The index of ``packets``; ``ValueError`` if no packet can be shown."""
+    packets, joins = continued(packets, time_base)
     shown = _showable(packets)
     if not shown.any():
         raise ValueError("no packet can be shown")
-    pts = _filled_pts(packets, shown, header)
-    index = (
-        _untimed(packets, shown, header) if pts is None else _timed(packets, shown, pts, time_base, header)
-    )
+    index = _index(packets, shown, time_base, header)
     covers = header.duration_s is not None and index.duration_seconds > header.duration_s - 0.1
-    complaints = _complaints(index, header, untimed=pts is None)
     promised = index.start_seconds + (header.duration_s or 0.0)
     until = max(index.end_seconds, promised)
-    return replace(index, covers_header=covers, promised_end_seconds=until, warnings=complaints)
+    said = (*_jumped(index, joins), *index.warnings, *_complaints(index, header))
+    return replace(index, covers_header=covers, promised_end_seconds=until, warnings=said)
+
+
+def _index(packets: Packets, shown: NDArray[np.bool_], time_base: Fraction, header: Header) -> VideoIndex:
+    if header.guesses and header.reorders and made_up(packets, shown):
+        return _by_dts(packets, shown, time_base, header)
+    timed, said = filled(packets, shown, reorders=header.reorders)
+    if timed is None:
+        return _counted(packets, shown, time_base, header)
+    index = _timed(timed, shown & (timed.pts != UNSET), time_base, header)
+    return replace(index, warnings=(said,) if said else ())
+
+
+def _jumped(index: VideoIndex, joins: tuple[int, ...]) -> tuple[str, ...]:
+    if not joins:
+        return ()
+    times = "time" if len(joins) == 1 else "times"
+    text = f"the container's times jump back {len(joins)} {times}"
+    return (text + (": what follows is shifted behind what precedes" if index.timed else ""),)
 
 
 def listed(pts_seconds: NDArray[np.float64], end_seconds: float | None = None) -> VideoIndex:
@@ -152,25 +154,17 @@ def _showable(packets: Packets) -> NDArray[np.bool_]:
     return (np.arange(len(packets)) >= first) & ~packets.hidden
 
 
-def _filled_pts(packets: Packets, shown: NDArray[np.bool_], header: Header) -> NDArray[np.int64] | None:
-    missing = shown & (packets.pts == UNSET)
-    if not missing.any():
-        return packets.pts
-    # Without reordering a frame is shown when it is decoded, so dts is as good as pts.
-    if not header.reorders and not (missing & (packets.dts == UNSET)).any():
-        return np.where(packets.pts == UNSET, packets.dts, packets.pts)
-    return None
-
-
-def _timed(
-    packets: Packets, shown: NDArray[np.bool_], pts: NDArray[np.int64], time_base: Fraction, header: Header
-) -> VideoIndex:
+def _timed(packets: Packets, shown: NDArray[np.bool_], time_base: Fraction, header: Header) -> VideoIndex:
     ordinals = np.flatnonzero(shown).astype(np.int64)
-    ordinals = ordinals[np.argsort(pts[ordinals], kind="stable")]
-    seconds = pts[ordinals].astype(np.float64) * time_base.numerator / time_base.denominator
+    ordinals = ordinals[np.argsort(packets.pts[ordinals], kind="stable")]
+    seconds = _seconds(packets.pts[ordinals], time_base)
     last = float(packets.duration[ordinals[-1]] * time_base)
     end = float(seconds[-1]) + (last if last > 0 else _usual_gap(seconds, header))
-    return VideoIndex(packets, seconds.astype(np.float64), ordinals, end)
+    return VideoIndex(packets, seconds, ordinals, end)
+
+
+def _seconds(ticks: NDArray[np.int64], time_base: Fraction) -> NDArray[np.float64]:
+    return (ticks.astype(np.float64) * time_base.numerator / time_base.denominator).astype(np.float64)
 
 
 def _usual_gap(seconds: NDArray[np.float64], header: Header) -> float:
@@ -182,20 +176,47 @@ def _usual_gap(seconds: NDArray[np.float64], header: Header) -> float:
     return 1 / header.fps if header.fps else FALLBACK_FRAME_S
 
 
-def _untimed(packets: Packets, shown: NDArray[np.bool_], header: Header) -> VideoIndex:
+def _by_dts(packets: Packets, shown: NDArray[np.bool_], time_base: Fraction, header: Header) -> VideoIndex:
+    # One frame is shown for each that is decoded, so the n-th in either order has the n-th time.
+    seconds = _seconds(decoding_times(packets, shown), time_base)
+    ordinals = np.arange(len(seconds), dtype=np.int64)
+    end = float(seconds[-1]) + _usual_gap(seconds, header)
+    said = "the container stores no presentation times: frames are counted, and have the times of decoding"
+    return VideoIndex(packets, seconds, ordinals, end, timed=False, warnings=(said,))
+
+
+def _counted(packets: Packets, shown: NDArray[np.bool_], time_base: Fraction, header: Header) -> VideoIndex:
     fps = header.nominal_fps or header.fps
     frame_s = 1 / fps if fps else FALLBACK_FRAME_S
-    count = int(shown.sum())
-    ordinals = np.arange(count, dtype=np.int64)
-    seconds = (ordinals * frame_s).astype(np.float64)
-    return VideoIndex(packets, seconds, ordinals, count * frame_s, timed=False)
+    pts = packets.pts[shown]
+    frame_s = _measured(pts, time_base, frame_s)
+    start = float(pts[0] * time_base) if pts[0] != UNSET else 0.0
+    ordinals = np.arange(len(pts), dtype=np.int64)
+    seconds = (start + ordinals * frame_s).astype(np.float64)
+    lacking = int((pts == UNSET).sum())
+    lack = (
+        "the container has no usable pts"
+        if lacking == len(pts)
+        else f"{lacking} of {len(pts)} packets have no pts"
+    )
+    said = f"{lack}; times are counted at {1 / frame_s:.3f} fps" + (f" from {start:.3f} s" if start else "")
+    end = start + len(pts) * frame_s
+    return VideoIndex(packets, seconds, ordinals, end, timed=False, warnings=(said,))
 
 
-def _complaints(index: VideoIndex, header: Header, *, untimed: bool) -> tuple[str, ...]:
+def _measured(pts: NDArray[np.int64], time_base: Fraction, frame_s: float) -> float:
+    # FFmpeg's rate may be a guess: the few times that there are know better, if they are far enough apart.
+    known = np.flatnonzero(pts != UNSET)
+    if len(known) < 2 or known[-1] - known[0] < 2 * NEAR:  # a distance takes two
+        return frame_s
+    span = (int(pts[known[-1]]) - int(pts[known[0]])) * time_base
+    found = float(span) / int(known[-1] - known[0])
+    return found if found > 0 and abs(found - frame_s) > frame_s / 4 else frame_s
+
+
+def _complaints(index: VideoIndex, header: Header) -> tuple[str, ...]:
     said: list[str] = []
     found, seconds = len(index.packets), index.duration_seconds
-    if untimed:
-        said.append(f"the container has no usable pts; times are counted at {index.fps or 0:.3f} fps")
     if not index.packets.keyframe.any():
         said.append("no packet is marked as a keyframe")
     # For an edit list FFmpeg gives packets twice or not at all: no lie of the header.
@@ -208,6 +229,6 @@ def _complaints(index: VideoIndex, header: Header, *, untimed: bool) -> tuple[st
     fps = index.fps
     if header.fps is None:
         said.append("the header names no frame rate")
-    elif fps is not None and not untimed and abs(header.fps - fps) > 0.05 * fps:
+    elif fps is not None and index.timed and abs(header.fps - fps) > 0.05 * fps:
         said.append(f"the header says {header.fps:.3f} fps, the frames average {fps:.3f} fps")
     return tuple(said)

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 Row = tuple[int, int, int, int, bool, bool, bool]
 FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,ogg,asf,gif,mxf,nut,dv,rm,wtv"
+# These store dts; FFmpeg knows MPEG's order of frames from their types, but not that of later codecs.
+WITHOUT_PTS, GUESSED = frozenset({"avi", "asf", "mxf"}), frozenset({"h264", "hevc", "vvc"})
+# Here a packet ends when the next one begins, and the flag of damage in that is put on this one.
+PARSED = frozenset({"mpegts", "mpeg"})
 
 av.logging.set_libav_level(av.logging.PANIC)  # a hostile file must not flood the log
 
@@ -89,7 +93,8 @@ def header_of(container: InputContainer, video: VideoStream) -> Header:
         duration = container.duration / 1_000_000
     fps, nominal = (float(rate) if rate else None for rate in (video.average_rate, video.guessed_rate))
     reorders = bool(video.codec_context.has_b_frames)
-    return Header(video.frames or None, duration, fps, nominal, reorders)
+    guesses = container.format.name in WITHOUT_PTS and video.codec_context.codec.canonical_name in GUESSED
+    return Header(video.frames or None, duration, fps, nominal, reorders, guesses)
 
 
 def index_of(rows: list[Row], container: InputContainer, video: VideoStream) -> VideoIndex:
@@ -97,6 +102,8 @@ def index_of(rows: list[Row], container: InputContainer, video: VideoStream) -> 
     if not rows:
         raise VideoUnreadableError("the video stream has no frames")
     times, flags = np.array([row[:4] for row in rows], np.int64).T, np.array([row[4:] for row in rows]).T
+    if container.format.name in PARSED:
+        flags[2, 1:] |= flags[2, :-1]
     try:
         return build(Packets(*times, *flags), video.time_base or Fraction(1), header_of(container, video))
     except ValueError as error:

@@ -87,7 +87,8 @@ def starts(packets: Packets, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     for place, ordinal in enumerate(wanted.tolist()):
         at = int(np.searchsorted(keys, ordinal, side="right")) - 1
         pts = int(packets.pts[ordinal])
-        while at > 0 and pts != UNSET and shown[at] != UNSET and shown[at] > pts:
+        # A keyframe without a time may be shown later, too.
+        while at > 0 and pts != UNSET and (shown[at] == UNSET or shown[at] > pts):
             at -= 1
         begins[place] = keys[at] if at >= 0 else 0
     return begins

@@ -8,6 +8,7 @@ from serve_app.video.nal import is_referenced
 from serve_app.video.obu import ObuHeaders
 
 SKIPPABLE = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "av1"})
+PROGRESSIVE = (0, 1)  # field orders: unknown, progressive; otherwise two packets may make one frame
 LEFT_OUT_BEFORE = frozenset({"av1"})  # its decoder takes skip_frame for a whole stream or not at all
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from serve_app.errors import VideoUnreadableError
 from serve_app.video.coverage import spoiled
+from serve_app.video.times import NEAR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,8 +40,10 @@ class Damage:
 
 def damage_seen(video: VideoContainer, canvas: Canvas, steps: Plan) -> Damage:
     """What was met on the way; ``steps`` were executed to their end."""
-    told = frozenset(canvas.corrupt.union(video.refused))
     index = canvas.index
+    lacking = np.flatnonzero(index.packets.corrupt).tolist()
+    met = {o for o in lacking if any(step.start <= o <= step.last for step in steps.stretches)}
+    told = frozenset(canvas.corrupt.union(video.refused, met))
     if not index.timed or video.codec not in ONE_FRAME_EACH or not video.one_packet_each:
         return Damage(told, frozenset())
     shown, pts = set(index.ordinals.tolist()), index.packets.pts
@@ -107,5 +110,6 @@ def _reached(canvas: Canvas, damage: frozenset[int]) -> NDArray[np.bool_]:
     ordinals = index.ordinals[canvas.chosen]
     if index.timed:
         return spoiled(index, ordinals, damage, canvas.intact)
-    # Without times frames are counted, and nobody knows how many are missing.
-    return ordinals >= min(damage, default=len(index))
+    # Without times frames are counted, and nobody knows how many are missing. Packets that were decoded
+    # later may have been shown before, but by so many frames at most.
+    return ordinals >= min(damage, default=len(index) + NEAR) - NEAR

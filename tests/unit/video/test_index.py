@@ -91,6 +91,34 @@ def test_dts_stands_in_for_pts_where_nothing_is_reordered() -> None:
     assert index.pts_seconds.tolist() == [0.0, 0.1, 0.2, 0.3]
 
 
+def test_times_that_jump_back_go_on_behind_and_one_wrong_time_is_no_jump() -> None:
+    """Five packets at 100 and five at 0 follow each other; among them one wrong dts moves nothing."""
+    given = [P(at, at, key=at % 100 == 0) for at in (*range(100, 105), *range(5))]
+    index = build(packets(*given), TB, Header(fps=10.0))
+    assert index.pts_seconds.tolist() == pytest.approx([10 + n / 10 for n in range(10)])
+    assert index.warnings[0].startswith("the container's times jump back 1 time: ")
+    for wrong in (-900, 900):
+        odd = [P(at, wrong if at == 5 else at, key=at == 0) for at in range(10)]
+        index = build(packets(*odd), TB, Header(duration_s=1.0, fps=10.0))
+        assert index.pts_seconds.tolist() == pytest.approx([n / 10 for n in range(10)])
+        assert index.warnings == ()
+
+
+def test_few_times_measure_the_rate_that_the_header_gets_wrong() -> None:
+    """Two pts, 40 packets apart and four seconds, say ten frames per second, whatever FFmpeg guessed."""
+    given = [P({0: 50, 40: 90}.get(at, UNSET), key=at == 0) for at in range(41)]
+    index = build(packets(*given), TB, Header(duration_s=4.1, fps=5.0, nominal_fps=5.0, reorders=True))
+    assert index.pts_seconds.tolist() == pytest.approx([5 + at / 10 for at in range(41)])
+    assert index.warnings == ("39 of 41 packets have no pts; times are counted at 10.000 fps from 5.000 s",)
+
+
+def test_times_at_the_ends_of_the_range_are_no_error() -> None:
+    """Spoilt times as far apart as 64 bits allow: an index comes out."""
+    far = 2**63 - 9
+    given = [P(sign * far, sign * far - n, key=True) for sign in (1, -1) for n in (4, 3, 2, 1)]
+    assert len(build(packets(*given, P(UNSET), *given), TB, Header(reorders=True))) > 0
+
+
 def test_without_any_times_frames_are_counted_and_it_is_said() -> None:
     """No pts and reordering: times come from the nominal rate, with a warning."""
     header = Header(duration_s=1.0, fps=25.0, nominal_fps=4.0, reorders=True)
