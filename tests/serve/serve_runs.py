@@ -30,6 +30,10 @@ FAILED = "Failed to update the deployments"  # Serve's line when it has given up
 LEFT_OUT = ("RAY_ADDRESS", "RAY_AUTH_MODE", "CAPSTREAM_CONFIG")
 
 
+def _heeds_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(slots=True)
 class ServeRun:
     """One place to run the application in, again and again; ``sent`` are the ids that must be captioned."""
@@ -98,6 +102,8 @@ class ServeRun:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # What is started in the background, as CI may be, ignores Ctrl-C, and so would its children.
+                preexec_fn=_heeds_ctrl_c,  # noqa: PLW1509  nothing but one system call
             )
 
     @property
