@@ -8,7 +8,6 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from serve_app.errors import RequestInvalidError
 from serve_app.schema import Closed, GenerationParams, Output, name_output
-from serve_app.tasks.output import check_output
 from serve_app.tasks.template import SUMMARY_FACTS, Template
 
 
@@ -60,6 +59,9 @@ class TaskSettings(Closed):
     @field_validator("output")
     @classmethod
     def _possible(cls, value: Output | None) -> Output | None:
+        # The decoding process has these settings as well, and no use for what reads schemas.
+        from serve_app.tasks.output import check_output  # noqa: PLC0415
+
         try:
             if value is not None:
                 check_output(value)

@@ -13,7 +13,10 @@ LOADED = "import sys, {module}; print(*[name for name in sys.modules if '.' not 
 @pytest.mark.parametrize(
     ("module", "without"),
     [
-        ("serve_app.video.child", {"ray", "confluent_kafka", "vllm", "torch"}),
+        (
+            "serve_app.video.child",
+            {"ray", "confluent_kafka", "vllm", "torch", "jsonschema", "regex", "openai"},
+        ),
         ("serve_app.video.sandbox", {"av", "ray", "confluent_kafka", "vllm", "torch"}),
         ("serve_app.preparation", {"av", "PIL", "ray", "confluent_kafka", "vllm", "torch"}),
         ("serve_app.video.plan", {"av", "ray", "confluent_kafka"}),
