@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from serve_app.engines.protocol import Generation, Prompt
-from serve_app.schema import GenerationParams, Output
+from serve_app.schema import ChoiceOutput, GenerationParams, JsonOutput, Output, RegexOutput
 from serve_app.settings import VllmSettings
 from serve_app.tasks.describe import DESCRIBE
 from tests.tiny_model.served import WEIGHTS
@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from tests.tiny_model.served import Video
 
 NAME = "capstream/tiny_model"  # by which its profile is found
+FORMS: tuple[Output, ...] = (
+    ChoiceOutput(choices=("yes", "no")),
+    RegexOutput(pattern="[0-9]{3}"),
+    JsonOutput(
+        json_schema={
+            "type": "object",
+            "properties": {"ok": {"type": "boolean"}},
+            "required": ["ok"],
+            "additionalProperties": False,
+        }
+    ),
+)
 
 
 def settings(**given: object) -> VllmSettings:

@@ -9,23 +9,11 @@ import pytest
 
 from serve_app.engines.protocol import Generation, Outcome, Prompt
 from serve_app.errors import Failure, SettingsError
-from serve_app.schema import ChoiceOutput, GenerationParams, JsonOutput, Output, RegexOutput
+from serve_app.schema import GenerationParams, RegexOutput
 from serve_app.tasks.output import read_output
-from tests.vllm.engines import Running, prompt, settings
+from tests.vllm.engines import FORMS, Running, prompt, settings
 
 PICTURES = np.random.default_rng(1).integers(0, 255, (8, 112, 112, 3), np.uint8)
-FORMS: tuple[Output, ...] = (
-    ChoiceOutput(choices=("yes", "no")),
-    RegexOutput(pattern="[0-9]{3}"),
-    JsonOutput(
-        json_schema={
-            "type": "object",
-            "properties": {"ok": {"type": "boolean"}},
-            "required": ["ok"],
-            "additionalProperties": False,
-        }
-    ),
-)
 
 
 def failure(outcome: Outcome) -> Failure:

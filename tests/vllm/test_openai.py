@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import warnings
@@ -16,37 +15,19 @@ import numpy as np
 import pytest
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from consumers.broker_node import free_ports
 from serve_app.engines.openai import OpenAiEngine
 from serve_app.engines.protocol import Generation, Outcome, Prompt
 from serve_app.errors import Failure, SettingsError
-from serve_app.schema import ChoiceOutput, JsonOutput, Output, RegexOutput
 from serve_app.settings import OpenAiSettings
 from serve_app.tasks.output import read_output
 from tests.tiny_model.clips import fresh, spread
 from tests.tiny_model.served import WEIGHTS
-from tests.vllm.engines import NAME, prompt
+from tests.vllm.engines import FORMS, NAME, prompt
 
 Result = TypeVar("Result")
 START_S = 420
 SEED = 20_260_301
-FORMS: tuple[Output, ...] = (
-    ChoiceOutput(choices=("yes", "no")),
-    RegexOutput(pattern="[0-9]{3}"),
-    JsonOutput(
-        json_schema={
-            "type": "object",
-            "properties": {"ok": {"type": "boolean"}},
-            "required": ["ok"],
-            "additionalProperties": False,
-        }
-    ),
-)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -73,7 +54,7 @@ async def answering(url: str, process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A server of vLLM's with the tiny model; gives its URL."""
-    port = free_port()
+    (port,) = free_ports(1)
     # What `vllm serve` runs; the command itself asks for a package that the CPU build is not called.
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(WEIGHTS)]
     options = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", NAME]
