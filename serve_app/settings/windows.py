@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -22,11 +22,10 @@ class WindowSettings(Closed):
         description="A video, or an asked range, at least this long is captioned in windows. Default: only "
         "where a request or its task asks for it.",
     )
-    length_s: Number = Field(default=30, ge=LEAST_S, le=MOST_S, description="Length of a window.")
+    length_s: Number = Field(default=30, ge=LEAST_S, le=MOST_S, description="Length of a window; the last may be shorter.")
     overlap_s: Number = Field(
         default=0, ge=0, le=MOST_S, description="So much of a window is in the next one as well."
     )
-    cut: Literal["fixed"] = Field(default="fixed", description="fixed: all windows but the last are as long.")
     in_flight: Whole = Field(
         default=4,
         ge=1,
