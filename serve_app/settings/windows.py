@@ -22,7 +22,9 @@ class WindowSettings(Closed):
         description="A video, or an asked range, at least this long is captioned in windows. Default: only "
         "where a request or its task asks for it.",
     )
-    length_s: Number = Field(default=30, ge=LEAST_S, le=MOST_S, description="Length of a window; the last may be shorter.")
+    length_s: Number = Field(
+        default=30, ge=LEAST_S, le=MOST_S, description="Length of each, but perhaps the last."
+    )
     overlap_s: Number = Field(
         default=0, ge=0, le=MOST_S, description="So much of a window is in the next one as well."
     )
